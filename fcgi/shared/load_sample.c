@@ -7,7 +7,7 @@ bool load_sample_get(const struct load_sample *s, int64_t now_ms, struct load_nu
 {
     unsigned before = atomic_load(&s->version);
     int64_t taken_ms = atomic_load(&s->taken_ms);
-    if (taken_ms == 0 || before % 2 != 0)
+    if (taken_ms == 0 || before % 2 != 0 || now_ms - taken_ms >= LOAD_SAMPLE_OLD_MS)
         return false;
     memcpy(numbers_r, &s->numbers, sizeof *numbers_r);
     atomic_thread_fence(memory_order_acquire);

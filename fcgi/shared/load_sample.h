@@ -13,7 +13,9 @@ enum {
     /* between two counts */
     LOAD_SAMPLE_EVERY_MS = 10000,
     /* after which a worker that counts is taken for dead */
-    LOAD_SAMPLE_LOST_MS = 60000
+    LOAD_SAMPLE_LOST_MS = 60000,
+    /* an older count is not used: nobody has asked for long, and the queue may be another one */
+    LOAD_SAMPLE_OLD_MS = 300000
 };
 
 struct load_numbers {
@@ -36,7 +38,7 @@ struct load_sample {
     struct load_numbers numbers;
 };
 
-/* False if there is none, or if it is being written. *age_ms_r: its age. */
+/* False if there is none, if it is too old, or if it is being written. *age_ms_r: its age. */
 bool load_sample_get(const struct load_sample *s, int64_t now_ms, struct load_numbers *numbers_r,
                      int64_t *age_ms_r);
 /* True if the numbers are due to be counted and nobody else counts: the caller does so, and calls

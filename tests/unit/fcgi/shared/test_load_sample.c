@@ -35,6 +35,8 @@ Test(load_sample, has_what_was_put_and_its_age)
     cr_assert_eq(got.load.queued, 7);
     cr_assert_eq(got.workspaces[0].queued, 7);
     cr_assert_eq(age_ms, 2000);
+    cr_assert(load_sample_get(sample, 3000 + LOAD_SAMPLE_OLD_MS - 1, &got, &age_ms));
+    cr_assert_not(load_sample_get(sample, 3000 + LOAD_SAMPLE_OLD_MS, &got, &age_ms), "it is too old");
     cr_assert_not(load_sample_begin(sample, 3000 + LOAD_SAMPLE_EVERY_MS - 1), "too early");
     cr_assert(load_sample_begin(sample, 3000 + LOAD_SAMPLE_EVERY_MS));
 }
