@@ -232,6 +232,18 @@ static void close_all(struct stream_server *s)
     event_base_free(s->base);
 }
 
+/* From the end of this program's handlers until the next one has its own, a signal would end the process. It
+ * waits meanwhile: the mask survives the exec. */
+static void block_signals(int how)
+{
+    static const int handled[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof handled / sizeof handled[0]; i++)
+        sigaddset(&set, handled[i]);
+    sigprocmask(how, &set, NULL);
+}
+
 int server_run(void *ctx, const char *config_path, const struct config *config)
 {
     struct stream_server *s = talloc_zero(ctx, struct stream_server);
@@ -241,11 +253,14 @@ int server_run(void *ctx, const char *config_path, const struct config *config)
     raise_fd_limit(config->stream.max_streams);
     s->base = event_base_new();
     bool ok = s->base && open_backends(s) && open_events(s);
+    block_signals(SIG_UNBLOCK);
     if (ok) {
         log_info("stream.started", "socket=%s", config->stream.socket);
         ok = event_base_dispatch(s->base) == 0;
         log_info("stream.stopped", "open=%zu", connections_count(s->connections));
     }
+    if (s->replaces_program)
+        block_signals(SIG_BLOCK);
     bool passed = ok && s->replaces_program && unix_listener_pass(&s->socket, 1);
     if (s->base)
         close_all(s);

@@ -109,6 +109,20 @@ def test_a_program_that_cannot_run_replaces_nothing(stack, workspace, bin_dir):
     assert done.status_code == 200
 
 
+def test_signals_in_the_moment_of_a_replacement_end_nothing(stack):
+    pid = stack.pid("stream")
+
+    def signalled(started):
+        for _ in range(200):
+            kill(pid, signal.SIGUSR1)
+        return stack.log("stream").count("stream.started") > started
+    for _ in range(3):
+        started = stack.log("stream").count("stream.started")
+        kill(pid, signal.SIGHUP)
+        eventually(lambda: signalled(started), 30, "the new event daemon")
+    assert stack.pid("stream") == pid and alive(pid)
+
+
 def test_sockets_of_systemd_keep_connections_during_a_restart(stack, workspace, bin_dir):
     """The test holds the socket and starts the program as systemd does (sd_listen_fds(3))."""
     path, url = stack.dir / "sockets/api.sock", stack.url + "/api/v1/credits"
