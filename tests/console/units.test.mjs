@@ -11,7 +11,7 @@ before(async () => {
     dir = await mkdtemp("/tmp/mr-units-");
     const names = { "./api": "parser query", "./json": "places lineOf brokenAt kindOf entries initial valueOf", "./editor": "syntaxError", "./charts": "ceiling", "./screens/run": "tries signalSchema",
         "./screens/runs": "rates", "./screens/credits": "period", "./screens/operator": "limitOf throughput", "./screens/bulk": "bulkFilter actionsFor", "./screens/log": "fieldsOf joined LINES_MAX",
-        "./screens/scheduleform": "NEW bodyOf timesOf said", "./screens/webhookform": "webhookBody", "./hooks": "pauseAfter" };
+        "./screens/scheduleform": "NEW bodyOf timesOf said formOf", "./screens/webhookform": "webhookBody", "./hooks": "pauseAfter" };
     const contents = Object.entries(names).map(([file, list]) => `export { ${list.split(" ").join(", ")} } from "${file}";`).join("\n");
     await build({ stdin: { contents, resolveDir: path.join(ROOT, "console/src"), loader: "ts" }, bundle: true, format: "esm", platform: "node", outfile: path.join(dir, "all.mjs"),
         jsx: "automatic", jsxImportSource: "preact", logLevel: "error",
@@ -147,12 +147,26 @@ test("the schema of a signal is that of the wait with the name, wherever it stan
 
 test("the form of a schedule sends the members of its kind, and what is no number as it is", () => {
     const form = { ...c.NEW, target: "w/1", note: "n", tags: " one \n\ntwo", inputs: "{\"a\": 1}" };
-    assert.deepEqual(c.bodyOf(form, true), { workflow_id: "1", cron: "0 6 * * MON-FRI", timezone: "UTC", start_at: null, end_at: null, overlap: "skip", jitter_seconds: 0, catch_up_seconds: 60, note: "n", tags: ["one", "two"], inputs: { a: 1 } });
-    assert.deepEqual(c.bodyOf({ ...form, target: "s/count", kind: "every", every: "12x" }, true).every_seconds, "12x");
-    assert.equal(c.bodyOf({ ...form, target: "s/count" }, true).skill, "count");
-    assert.equal("workflow_id" in c.bodyOf(form, false), false);
+    const body = (f, before) => JSON.parse(c.bodyOf(f, before));
+    assert.deepEqual(body(form), { workflow_id: "1", cron: "0 6 * * MON-FRI", timezone: "UTC", start_at: null, end_at: null, overlap: "skip", jitter_seconds: 0, catch_up_seconds: 60, note: "n", tags: ["one", "two"], inputs: { a: 1 } });
+    assert.deepEqual(body({ ...form, target: "s/count", kind: "every", every: "12x" }).every_seconds, "12x");
+    assert.equal(body({ ...form, target: "s/count" }).skill, "count");
     assert.deepEqual(c.timesOf({ ...form, kind: "at", at: "" }), { at: "", timezone: "UTC", start_at: null, end_at: null });
-    assert.throws(() => c.bodyOf({ ...form, inputs: "{" }, true), SyntaxError);
+    assert.throws(() => c.bodyOf({ ...form, inputs: "{" }), SyntaxError);
+    assert.match(c.bodyOf({ ...form, inputs: "{\"n\": 9007199254740993}" }), /"inputs":\{"n": 9007199254740993\}\}$/); // as it was entered
+});
+
+test("the change of a schedule names only what was changed", () => {
+    const stored = { workflow_id: "1", cron: null, every_seconds: 86400, at: null, timezone: "UTC", overlap: "skip", jitter_seconds: 0, catch_up_seconds: 60, start_at: "2026-11-27T10:00:00.500Z", end_at: null, note: "n",
+        tags: [" padded"], inputs: { a: 1 } };
+    const before = c.formOf(stored), change = (more) => JSON.parse(c.bodyOf({ ...before, ...more }, before));
+    assert.deepEqual(change({}), {});
+    assert.deepEqual(change({ note: "m" }), { note: "m" });
+    assert.deepEqual(change({ kind: "cron", cron: "0 6 * * *" }), { cron: "0 6 * * *" });
+    assert.deepEqual(change({ start: "", tags: "", jitter: "5" }), { start_at: null, tags: null, jitter_seconds: 5 });
+    assert.deepEqual(change({ inputs: "{\"a\": 2}" }), { inputs: { a: 2 } });
+    const once = c.formOf({ ...stored, every_seconds: null, at: "2001-01-01T00:00:00Z" });
+    assert.deepEqual(JSON.parse(c.bodyOf({ ...once, note: "past" }, once)), { note: "past" });
 });
 
 test("what a problem says of a member is found by its pointer, or by its name at the beginning", () => {
@@ -168,6 +182,10 @@ test("what a problem says of a member is found by its pointer, or by its name at
 test("the form of a webhook removes what is empty", () => {
     const form = { url: " https://x/ ", description: "", events: ["execution.failed"], responder: "", tags: "\n a \n" };
     assert.deepEqual(c.webhookBody(form), { url: "https://x/", description: null, events: ["execution.failed"], filter: { workflow_id: null, tags: ["a"] } });
+    const before = { url: "https://x/", description: "d", events: ["execution.failed", "of.tomorrow"], responder: "", tags: "" };
+    assert.deepEqual(c.webhookBody({ ...before }, before), {});
+    assert.deepEqual(c.webhookBody({ ...before, description: "" }, before), { description: null });
+    assert.deepEqual(c.webhookBody({ ...before, responder: "w" }, before), { filter: { workflow_id: "w", tags: null } });
 });
 
 test("lines of the log: fields as in the file, the newest first, and only so many", () => {

@@ -21,7 +21,7 @@ export function localOf(iso: string | null): string {
     return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}T${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
 }
 const isoOf = (local: string): string | null => { const d = new Date(local); return local && !Number.isNaN(d.getTime()) ? d.toISOString() : null; };
-export const fieldsOf = (s: Schedule): Fields => ({
+export const formOf = (s: Schedule): Fields => ({
     target: s.workflow_id ? `w/${s.workflow_id}` : `s/${s.skill}`, kind: s.cron ? "cron" : s.every_seconds ? "every" : "at", cron: s.cron ?? "", every: s.every_seconds ? String(s.every_seconds) : "", at: localOf(s.at),
     timezone: s.timezone, overlap: s.overlap, jitter: String(s.jitter_seconds), catchUp: String(s.catch_up_seconds), start: localOf(s.start_at), end: localOf(s.end_at), note: s.note, tags: (s.tags ?? []).join("\n"),
     inputs: JSON.stringify(s.inputs ?? {}, null, 2),
@@ -33,11 +33,24 @@ export const timesOf = (f: Fields): Record<string, unknown> => ({
     ...(f.kind === "cron" ? { cron: f.cron } : f.kind === "every" ? { every_seconds: whole(f.every) } : { at: isoOf(f.at) ?? f.at }), timezone: f.timezone, start_at: isoOf(f.start), end_at: isoOf(f.end),
 });
 const lines = (text: string): string[] => text.split("\n").map((line) => line.trim()).filter(Boolean);
-/** The body of the request; that of a change has no target. */
-export const bodyOf = (f: Fields, isNew: boolean): Record<string, unknown> => ({
-    ...(isNew ? f.target.startsWith("s/") ? { skill: f.target.slice(2) } : { workflow_id: f.target.slice(2) } : {}), ...timesOf(f),
-    overlap: f.overlap, jitter_seconds: whole(f.jitter), catch_up_seconds: whole(f.catchUp), note: f.note, tags: lines(f.tags).length ? lines(f.tags) : null, inputs: JSON.parse(f.inputs || "{}") as unknown,
+const membersOf = (f: Fields): Record<string, unknown> => ({
+    ...timesOf(f), overlap: f.overlap, jitter_seconds: whole(f.jitter), catch_up_seconds: whole(f.catchUp), note: f.note, tags: lines(f.tags).length ? lines(f.tags) : null,
 });
+/**
+ * The body of the request: of a new schedule, or of the change of one whose fields were `before`. A change names only what was changed: a time that is
+ * named begins the period anew, named inputs make the caller the owner of the schedule, and what others have changed meanwhile stays. The inputs
+ * stand in it as they were entered, because to parse them would round long numbers. Throws a SyntaxError if they are not JSON.
+ */
+export function bodyOf(f: Fields, before?: Fields): string {
+    const target = f.target.startsWith("s/") ? { skill: f.target.slice(2) } : { workflow_id: f.target.slice(2) }, inputs = f.inputs.trim() || "{}", old = before && membersOf(before);
+    const members = Object.entries({ ...(before ? {} : target), ...membersOf(f) }).filter(([name, value]) => !old || JSON.stringify(old[name]) !== JSON.stringify(value))
+        .map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
+    if (f.inputs !== before?.inputs) {
+        JSON.parse(inputs);
+        members.push(`"inputs":${inputs}`);
+    }
+    return `{${members.join(",")}}`;
+}
 
 /** What a problem says of a member: by the pointer of a 422, or because the sentence of a 400 begins with the member's name. */
 export function said(problem: Problem | undefined, ...names: string[]): string | undefined {
@@ -76,8 +89,8 @@ function Form({ id, from, targets }: { id: string | undefined; from: Fields; tar
         setBusy(true);
         setProblem(undefined);
         try {
-            const body = JSON.stringify(bodyOf(f, !id));
-            const stored = await request<Schedule>(id ? "PATCH" : "POST", id ? `/schedules/${id}` : "/schedules", { text: body, ...(id ? {} : { key: `${key}-${body.length}` }) });
+            const text = bodyOf(f, id ? from : undefined);
+            const stored = await request<Schedule>(id ? "PATCH" : "POST", id ? `/schedules/${id}` : "/schedules", { text, ...(id ? {} : { key: `${key}-${text.length}` }) });
             notify("The schedule is stored");
             navigate(`/schedules/${stored.id}`);
         } catch (error) {
@@ -133,6 +146,6 @@ export function ScheduleEdit({ id }: { id: string }) {
     const loaded = useLoad(id, (signal) => get<Schedule>(`/schedules/${encodeURIComponent(id)}`, signal)), title = `Edit ${loaded.data?.note || "schedule"}`;
     return <>
         <Heading title={title}><T>{title}</T></Heading>
-        <Wait of={loaded}>{(s) => <Form id={id} from={fieldsOf(s)} targets={[]} />}</Wait>
+        <Wait of={loaded}>{(s) => <Form id={id} from={formOf(s)} targets={[]} />}</Wait>
     </>;
 }

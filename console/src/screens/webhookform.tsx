@@ -12,11 +12,15 @@ const ENDS = ["execution.succeeded", "execution.failed", "execution.stopped"];
 interface Fields { url: string; description: string; events: string[]; responder: string; tags: string }
 const NEW: Fields = { url: "https://", description: "", events: ENDS, responder: "", tags: "" };
 const fieldsOf = (w: Webhook): Fields => ({ url: w.url, description: w.description ?? "", events: [...w.events], responder: w.filter.workflow_id ?? "", tags: (w.filter.tags ?? []).join("\n") });
-/** The body of the request. A member that is null is removed. */
-export function webhookBody(f: Fields): Record<string, unknown> {
+const membersOf = (f: Fields): Record<string, unknown> => {
     const tags = f.tags.split("\n").map((line) => line.trim()).filter(Boolean);
     return { url: f.url.trim(), description: f.description || null, events: f.events, filter: { workflow_id: f.responder || null, tags: tags.length ? tags : null } };
-}
+};
+/** The body of the request: of a change only what was changed, so that what others have changed meanwhile stays. A member that is null is removed. */
+export const webhookBody = (f: Fields, before?: Fields): Record<string, unknown> => {
+    const old = before && membersOf(before);
+    return Object.fromEntries(Object.entries(membersOf(f)).filter(([name, value]) => !old || JSON.stringify(old[name]) !== JSON.stringify(value)));
+};
 
 /** Shows a secret once: the server does not tell it again. */
 export function SecretDialog({ secret, close }: { secret: string; close: () => void }) {
@@ -40,7 +44,7 @@ function Form({ id, from, responders }: { id: string | undefined; from: Fields; 
         setBusy(true);
         setProblem(undefined);
         try {
-            const stored = await request<Webhook>(id ? "PATCH" : "POST", id ? `/webhooks/${id}` : "/webhooks", { body: webhookBody(f) });
+            const stored = await request<Webhook>(id ? "PATCH" : "POST", id ? `/webhooks/${id}` : "/webhooks", { body: webhookBody(f, id ? from : undefined) });
             if (stored.secret) setMade(stored);
             else {
                 notify("The webhook is stored");
