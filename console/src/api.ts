@@ -142,6 +142,15 @@ export async function request<T>(method: string, path: string, options: Options 
 export const get = <T>(path: string, signal?: AbortSignal): Promise<T> => request<T>("GET", path, signal ? { signal } : {});
 export const post = <T>(path: string, body?: unknown, key?: string): Promise<T> => request<T>("POST", path, { body: body ?? {}, ...(key ? { key } : {}) });
 
+/** Gives the idempotency key of a body: sent again, after a lost answer, it makes no second thing; another body has another key. */
+export function keys(): (text: string) => string {
+    let last: string | undefined, key = "";
+    return (text) => {
+        if (text !== last) { last = text; key = crypto.randomUUID(); }
+        return key;
+    };
+}
+
 /** The query string of the members that have a value, with its question mark. */
 export function query(values: Record<string, string | number | undefined | null>): string {
     const set = new URLSearchParams();

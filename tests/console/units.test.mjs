@@ -9,7 +9,7 @@ let dir, c;
 before(async () => {
     const { build } = await import(path.join(ROOT, "console/node_modules/esbuild/lib/main.js"));
     dir = await mkdtemp("/tmp/mr-units-");
-    const names = { "./api": "parser query", "./json": "places lineOf brokenAt kindOf entries initial valueOf", "./editor": "syntaxError", "./charts": "ceiling", "./screens/run": "tries signalSchema",
+    const names = { "./api": "parser query keys", "./json": "places lineOf brokenAt kindOf entries initial valueOf", "./editor": "syntaxError", "./charts": "ceiling", "./screens/run": "tries signalSchema",
         "./screens/runs": "rates", "./screens/credits": "period", "./screens/operator": "limitOf throughput", "./screens/bulk": "bulkFilter actionsFor", "./screens/log": "fieldsOf joined LINES_MAX",
         "./screens/scheduleform": "NEW bodyOf timesOf said formOf", "./screens/webhookform": "webhookBody", "./hooks": "pauseAfter" };
     const contents = Object.entries(names).map(([file, list]) => `export { ${list.split(" ").join(", ")} } from "${file}";`).join("\n");
@@ -167,6 +167,13 @@ test("the change of a schedule names only what was changed", () => {
     assert.deepEqual(change({ inputs: "{\"a\": 2}" }), { inputs: { a: 2 } });
     const once = c.formOf({ ...stored, every_seconds: null, at: "2001-01-01T00:00:00Z" });
     assert.deepEqual(JSON.parse(c.bodyOf({ ...once, note: "past" }, once)), { note: "past" });
+});
+
+test("a body that is sent again has its key, another one of the same length has another", () => {
+    const key = c.keys(), first = key("{\"a\":1}");
+    assert.equal(key("{\"a\":1}"), first);
+    assert.notEqual(key("{\"a\":2}"), first);
+    assert.notEqual(c.keys()("{\"a\":1}"), first);
 });
 
 test("what a problem says of a member is found by its pointer, or by its name at the beginning", () => {

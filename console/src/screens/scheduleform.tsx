@@ -1,6 +1,6 @@
 // The form of a schedule, new or changed: what the API says of a member stands at its field, and the next times while one types.
 import { useMemo, useState } from "preact/hooks";
-import { can, get, Problem, query, request, type Schedule, type Skill, type WorkflowItem } from "../api";
+import { can, get, keys, Problem, query, request, type Schedule, type Skill, type WorkflowItem } from "../api";
 import { JsonEditor, syntaxError } from "../editor";
 import { asProblem, skills, useLoad } from "../hooks";
 import { navigate } from "../router";
@@ -80,7 +80,7 @@ function Preview({ fields }: { fields: Fields }) {
 }
 
 function Form({ id, from, targets }: { id: string | undefined; from: Fields; targets: [string, string][] }) {
-    const [f, setF] = useState({ ...from, target: from.target || targets[0]?.[0] || "" }), [problem, setProblem] = useState<Problem>(), [busy, setBusy] = useState(false), [key] = useState(() => crypto.randomUUID());
+    const [f, setF] = useState({ ...from, target: from.target || targets[0]?.[0] || "" }), [problem, setProblem] = useState<Problem>(), [busy, setBusy] = useState(false), [keyOf] = useState(keys);
     const set = (change: Partial<Fields>) => { setF((old) => ({ ...old, ...change })); setProblem(undefined); };
     const text = (name: keyof Fields) => (e: { currentTarget: { value: string } }) => set({ [name]: e.currentTarget.value });
     const times = useMemo(zones, []), zoneList = "zones-of-the-form";
@@ -90,7 +90,7 @@ function Form({ id, from, targets }: { id: string | undefined; from: Fields; tar
         setProblem(undefined);
         try {
             const text = bodyOf(f, id ? from : undefined);
-            const stored = await request<Schedule>(id ? "PATCH" : "POST", id ? `/schedules/${id}` : "/schedules", { text, ...(id ? {} : { key: `${key}-${text.length}` }) });
+            const stored = await request<Schedule>(id ? "PATCH" : "POST", id ? `/schedules/${id}` : "/schedules", { text, ...(id ? {} : { key: keyOf(text) }) });
             notify("The schedule is stored");
             navigate(`/schedules/${stored.id}`);
         } catch (error) {

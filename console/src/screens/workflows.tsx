@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { can, get, post, Problem, request, type Workflow, type WorkflowItem } from "../api";
+import { can, get, keys, post, Problem, request, type Workflow, type WorkflowItem } from "../api";
 import { asProblem, useLoad, usePages } from "../hooks";
 import { InputsForm, JsonEditor, syntaxError } from "../editor";
 import { Link, navigate } from "../router";
@@ -56,12 +56,12 @@ const TEMPLATE = {
 };
 
 function Edit({ id, from, version }: { id: string | undefined; from: string; version: number }) {
-    const [text, setText] = useState(from), [problem, setProblem] = useState<Problem>(), [busy, setBusy] = useState(false), [key] = useState(() => crypto.randomUUID());
+    const [text, setText] = useState(from), [problem, setProblem] = useState<Problem>(), [busy, setBusy] = useState(false), [keyOf] = useState(keys);
     const save = async () => {
         setBusy(true);
         setProblem(undefined);
         try {
-            const stored = await request<Workflow>(id ? "PUT" : "POST", id ? `/workflows/${id}` : "/workflows", { text, ...(id ? {} : { key: `${key}-${text.length}` }) });
+            const stored = await request<Workflow>(id ? "PUT" : "POST", id ? `/workflows/${id}` : "/workflows", { text, ...(id ? {} : { key: keyOf(text) }) });
             for (const warning of stored.warnings ?? []) notify(warning, true);
             notify(`Stored as version ${stored.version}`);
             navigate(`/workflows/${stored.id}`);
