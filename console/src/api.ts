@@ -218,8 +218,11 @@ export async function read(path: string, signal: AbortSignal, piece: (text: stri
 
 export function delay(milliseconds: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-        const timer = setTimeout(resolve, milliseconds);
-        signal?.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, { once: true });
+        // the signal is that of a screen, which may be open for days: it keeps no listener of a delay that is over
+        const end = () => { clearTimeout(timer); signal?.removeEventListener("abort", end); resolve(); };
+        const timer = setTimeout(end, milliseconds);
+        signal?.addEventListener("abort", end);
+        if (signal?.aborted) end();
     });
 }
 

@@ -18,7 +18,7 @@ export const asProblem = (error: unknown): Problem => error instanceof Problem ?
 export function visible(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
         if (!document.hidden || signal.aborted) return resolve();
-        const seen = () => { if (!document.hidden || signal.aborted) { document.removeEventListener("visibilitychange", seen); resolve(); } };
+        const seen = () => { if (!document.hidden || signal.aborted) { document.removeEventListener("visibilitychange", seen); signal.removeEventListener("abort", seen); resolve(); } };
         document.addEventListener("visibilitychange", seen);
         signal.addEventListener("abort", seen);
     });

@@ -1,5 +1,6 @@
 // Parts of the console without a page: they are bundled as they are and called here.
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
@@ -9,7 +10,7 @@ let dir, c;
 before(async () => {
     const { build } = await import(path.join(ROOT, "console/node_modules/esbuild/lib/main.js"));
     dir = await mkdtemp("/tmp/mr-units-");
-    const names = { "./api": "parser query keys", "./json": "places lineOf brokenAt kindOf entries initial valueOf", "./editor": "syntaxError", "./charts": "ceiling", "./screens/run": "tries signalSchema",
+    const names = { "./api": "parser query keys delay", "./json": "places lineOf brokenAt kindOf entries initial valueOf", "./editor": "syntaxError", "./charts": "ceiling", "./screens/run": "tries signalSchema",
         "./screens/runs": "rates", "./screens/credits": "period", "./screens/operator": "limitOf throughput", "./screens/bulk": "bulkFilter actionsFor", "./screens/log": "fieldsOf joined LINES_MAX",
         "./screens/scheduleform": "NEW bodyOf timesOf said formOf", "./screens/webhookform": "webhookBody", "./hooks": "pauseAfter" };
     const contents = Object.entries(names).map(([file, list]) => `export { ${list.split(" ").join(", ")} } from "${file}";`).join("\n");
@@ -174,6 +175,17 @@ test("a body that is sent again has its key, another one of the same length has 
     assert.equal(key("{\"a\":1}"), first);
     assert.notEqual(key("{\"a\":2}"), first);
     assert.notEqual(c.keys()("{\"a\":1}"), first);
+});
+
+test("a delay that is over leaves nothing at its signal, and an aborted one ends at once", async () => {
+    const end = new AbortController();
+    for (let i = 0; i < 5; i++) await c.delay(0, end.signal);
+    assert.equal(getEventListeners(end.signal, "abort").length, 0);
+    const long = c.delay(3600000, end.signal);
+    assert.equal(getEventListeners(end.signal, "abort").length, 1);
+    end.abort();
+    await long;
+    await c.delay(3600000, end.signal);
 });
 
 test("what a problem says of a member is found by its pointer, or by its name at the beginning", () => {
