@@ -93,14 +93,15 @@ export function Act({ run, done, children, confirm, ...rest }: {
 }
 
 export function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
-    const at = useRef<HTMLDialogElement>(null), id = useId();
+    const at = useRef<HTMLDialogElement>(null), id = useId(), gone = useRef(false);
     useLayoutEffect(() => {
+        gone.current = false;
         const before = document.activeElement, dialog = at.current!;
         dialog.showModal();
         // what is outside of an open dialog cannot take the focus
-        return () => { dialog.close(); if (before instanceof HTMLElement && before.isConnected) before.focus(); };
+        return () => { gone.current = true; dialog.close(); if (before instanceof HTMLElement && before.isConnected) before.focus(); };
     }, []);
-    return <dialog ref={at} aria-labelledby={id} onClose={close} onCancel={close}>
+    return <dialog ref={at} aria-labelledby={id} onClose={() => { if (!gone.current) close(); }}>
         <h2 id={id}>{title}</h2>
         {children}
     </dialog>;
