@@ -140,19 +140,24 @@ const programOf = async (run: Execution, signal: AbortSignal): Promise<unknown> 
     return flow.version === run.detail.version ? flow.program : null;
 };
 
-function SignalDialog({ run, waiting, close }: { run: Execution; waiting: Waiting | undefined; close: () => void }) {
-    const [name, setName] = useState(waiting?.signal ?? ""), program = useLoad(run.id, (signal) => programOf(run, signal).catch(() => null));
+function SignalDialog({ run, waiting: latest, close }: { run: Execution; waiting: Waiting | undefined; close: () => void }) {
+    // that of the opening: when the run goes on to another wait, what was entered is not thrown away, nor meant for it
+    const [waiting] = useState(latest), [name, setName] = useState(waiting?.signal ?? ""), [other, setOther] = useState(false), program = useLoad(run.id, (signal) => programOf(run, signal).catch(() => null));
     const send = async (data: unknown, key: string) => {
         if (!/^[A-Za-z0-9_.-]{1,64}$/.test(name)) throw new Problem(0, "invalid_name", "The name must have 1 to 64 letters, digits, dots, dashes or underscores.");
         const answer = await request<{ state: string }>("POST", `/executions/${run.id}/signals/${encodeURIComponent(name)}`, { text: JSON.stringify(data), key });
         notify(answer.state === "delivered" ? "The waiting step has got the signal" : "The signal is kept for the next wait");
         close();
     };
+    // a form for each of the two, so that what was entered in one is there again when the name is corrected
+    const form = (schema: unknown) => <InputsForm schema={schema} submit={send} action="Send" label="Data as JSON" base="" empty="null"><button type="button" onClick={close}>Cancel</button></InputsForm>;
     return <Dialog title="Send a signal" close={close}>
         {waiting?.message && <p><T>{waiting.message}</T></p>}
-        <Field label="Name" wide>{(a) => <input {...a} required value={name} onInput={(e) => setName(e.currentTarget.value)} />}</Field>
-        <Wait of={program}>{(of) => <InputsForm key={name === waiting?.signal ? "known" : "any"} schema={name === waiting?.signal ? signalSchema(of, waiting.name) : undefined} submit={send} action="Send"
-            label="Data as JSON" base="" empty="null"><button type="button" onClick={close}>Cancel</button></InputsForm>}</Wait>
+        <Field label="Name" wide>{(a) => <input {...a} required value={name} onInput={(e) => { setName(e.currentTarget.value); if (e.currentTarget.value !== waiting?.signal) setOther(true); }} />}</Field>
+        <Wait of={program}>{(of) => <>
+            {waiting && <div hidden={name !== waiting.signal}>{form(signalSchema(of, waiting.name))}</div>}
+            {(other || !waiting) && <div hidden={name === waiting?.signal}>{form(undefined)}</div>}
+        </>}</Wait>
     </Dialog>;
 }
 
