@@ -189,10 +189,14 @@ export function parser(message: (m: Message) => void): (text: string) => void {
     };
 }
 
-/** Follows a stream of events until `signal` aborts or the stream has no further events, and resumes it after a failure. */
-export async function follow(path: string, signal: AbortSignal, message: (m: Message) => void, state: (connected: boolean) => void = () => {}, from = ""): Promise<void> {
+/**
+ * Follows a stream of events until `signal` aborts or the stream has no further events, and resumes it after a failure. `state` is told of each
+ * beginning and end of a connection, and why there is none.
+ */
+export async function follow(path: string, signal: AbortSignal, message: (m: Message) => void, state: (connected: boolean, problem?: Problem) => void = () => {}, from = ""): Promise<void> {
     let last = from, pause = 2000;
     while (!signal.aborted) {
+        let problem: Problem | undefined;
         try {
             const headers: Record<string, string> = last ? { "Last-Event-ID": last } : {};
             const response = await send("GET", path, { signal, accept: "text/event-stream", headers });
@@ -202,10 +206,13 @@ export async function follow(path: string, signal: AbortSignal, message: (m: Mes
             await pieces(response, parser((m) => { last = m.id || last; message(m); }));
         } catch (error) {
             if (signal.aborted) return;
-            if (error instanceof Problem && [400, 401, 403, 404].includes(error.status)) { state(false); return; }
-            if (error instanceof Problem && error.retryAfter) pause = Math.max(pause, error.retryAfter * 1000);
+            if (error instanceof Problem) {
+                problem = error;
+                if ([400, 401, 403, 404].includes(error.status)) { state(false, error); return; }
+                pause = Math.max(pause, error.retryAfter * 1000);
+            }
         }
-        state(false);
+        state(false, problem);
         await delay(pause, signal);
         pause = Math.min(pause * 2, 30000);
     }

@@ -1,16 +1,17 @@
 // Streams without an end, while the page is visible: the feed of the workspace, and the executors' log.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { follow, type FeedEvent, type Message } from "./api";
+import { follow, type FeedEvent, type Message, type Problem } from "./api";
 import { visible } from "./hooks";
 
-export interface Live { connected: boolean }
+/** problem: why the server refuses the stream. */
+export interface Live { connected: boolean; problem?: Problem | undefined }
 
 /**
  * Calls `message` with each event of the stream. A hidden page is not connected; with `resume` it continues where it was. It ends
  * if the server does not offer the stream to this session.
  */
 export function useStream(path: string, active: boolean, message: (m: Message) => void, resume = false): Live {
-    const [connected, setConnected] = useState(false), call = useRef(message);
+    const [live, setLive] = useState<Live>({ connected: false }), call = useRef(message);
     call.current = message;
     useEffect(() => {
         if (!active) return undefined;
@@ -23,14 +24,14 @@ export function useStream(path: string, active: boolean, message: (m: Message) =
                 await visible(end.signal);
                 if (end.signal.aborted) return;
                 stream = new AbortController();
-                await follow(path, AbortSignal.any ? AbortSignal.any([end.signal, stream.signal]) : stream.signal, (m) => { last = m.id || last; call.current(m); }, setConnected, resume ? last : "");
-                setConnected(false);
+                await follow(path, AbortSignal.any ? AbortSignal.any([end.signal, stream.signal]) : stream.signal, (m) => { last = m.id || last; call.current(m); }, (connected, problem) => setLive({ connected, problem }), resume ? last : "");
                 if (!stream.signal.aborted) return;
+                setLive({ connected: false });
             }
         })();
         return () => { document.removeEventListener("visibilitychange", hidden); end.abort(); stream.abort(); };
     }, [path, active]);
-    return { connected };
+    return live;
 }
 
 /** Calls `ended` with each event of the feed. Events that were told before are left out. */

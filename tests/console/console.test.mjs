@@ -712,6 +712,11 @@ test("the executor log is followed, filtered, paused, and leads to the run", asy
         await page.getByText("No line matches so far.").waitFor();
         await page.getByLabel("Level", { exact: true }).selectOption("");
         await of("run.claimed").first().waitFor();
+        await page.getByLabel("Text", { exact: true }).fill("x".repeat(201));
+        await page.getByRole("alert").getByText("200 octets").waitFor(); // what the server refuses it says
+        await page.getByLabel("Text", { exact: true }).fill("RUN.claimed");
+        await of("run.claimed").first().waitFor();
+        assert.equal(await page.getByRole("alert").count(), 0);
         await visit.button("Pause").click();
         const during = await client.run(ok);
         await page.getByText("1 new lines").waitFor();

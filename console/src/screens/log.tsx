@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { can, choose, query, type LogLine } from "../api";
 import { useStream } from "../live";
 import { navigate, useQuery } from "../router";
-import { Choice, Dialog, Field, Heading, number, Search, T, Table, Time } from "../ui";
+import { Choice, Dialog, ErrorBox, Field, Heading, number, Search, T, Table, Time } from "../ui";
 
 /** What is kept and can be scrolled through. */
 export const LINES_MAX = 2000;
@@ -47,7 +47,7 @@ function Lines({ path, filter }: { path: string; filter: (change: Record<string,
         setWaiting(0);
         setRows((old) => joined(old, added));
     };
-    const { connected } = useStream(path, true, (m) => {
+    const { connected, problem } = useStream(path, true, (m) => {
         const data = JSON.parse(m.data) as LogLine | { type: "log.gap" };
         fresh.current.push({ id: String(++count.current), line: "event" in data ? data : null });
         if (fresh.current.length > LINES_MAX) fresh.current.shift();
@@ -57,12 +57,13 @@ function Lines({ path, filter }: { path: string; filter: (change: Record<string,
     const pause = () => { isPaused.current = !paused; setPaused(!paused); if (paused) show(); };
     return <>
         <div class="buttons">
-            <span class={connected ? "live on" : "live"}>{connected ? "live" : "connecting"}</span>
+            <span class={connected ? "live on" : "live"}>{connected ? "live" : problem ? "not connected" : "connecting"}</span>
             <button type="button" aria-pressed={paused} onClick={pause}>Pause</button>
             <button type="button" onClick={() => { fresh.current = []; setWaiting(0); setRows([]); }}>Clear</button>
             {paused && <span class="dim" role="status">{number(waiting)} new lines{waiting >= LINES_MAX && " or more"}</span>}
         </div>
-        <Table tall label="Executor log" rows={rows} id={(r) => r.id} loading={!connected} empty="No line matches so far." columns={[
+        <ErrorBox problem={problem} />
+        <Table tall label="Executor log" rows={rows} id={(r) => r.id} loading={!connected && !problem} empty="No line matches so far." columns={[
             { title: "Time", class: "c-time", cell: (r) => r.line ? <Time at={r.line.at} /> : "" },
             { title: "Level", class: "c-level", cell: (r) => r.line ? <Level of={r.line.level} /> : "" },
             { title: "Event", class: "c-event", cell: ({ line }) => line ? <a href="#" onClick={(e) => { e.preventDefault(); setShown(line); }}>{line.event}</a> : <span class="bad">lines are missing here</span> },
