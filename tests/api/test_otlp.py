@@ -154,7 +154,7 @@ def test_a_collector_that_is_gone_holds_up_nothing(stack, workspace, client, rec
     before, before_executor = dropped(stack), dropped_by_executors(stack)
     assert client.finished(start(client, workflow, "e" * 32))["status"] == "success"
     eventually(lambda: dropped(stack) > before, 90, "the API has dropped spans")
-    eventually(lambda: dropped_by_executors(stack) == before_executor + 3, 90, "the executor has dropped spans")
+    eventually(lambda: dropped_by_executors(stack) >= before_executor + 3, 90, "the executor has dropped spans")
     receiver.start()
     assert client.finished(start(client, workflow, "f" * 32))["status"] == "success"
     receiver.await_spans("f" * 32, ["accept", "queue", "run", "a"])
