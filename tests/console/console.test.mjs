@@ -806,6 +806,12 @@ test("a schedule is made and changed by its form, which shows the next times and
     const changed = await api.get(`/schedules/${id}`);
     assert.deepEqual([changed.cron, changed.every_seconds, changed.tags, changed.timezone], [null, 7200, ["one", "two"], "Europe/Berlin"]);
     await visit.button("Edit").click();
+    await page.getByLabel("Note").fill("only the note");
+    await visit.button("Store").click();
+    await page.waitForURL(/\/schedules\/[0-9a-f-]{36}$/);
+    const noted = await api.get(`/schedules/${id}`);
+    assert.deepEqual([noted.note, noted.next_at], ["only the note", changed.next_at]); // its period goes on
+    await visit.button("Edit").click();
     await page.getByLabel("Kind").selectOption("at");
     await page.getByLabel("At", { exact: true }).fill("2001-01-01T00:00:00");
     await visit.button("Store").click();
@@ -839,8 +845,11 @@ test("a webhook is made and changed by its form, and its secret is shown once", 
     const first = await dialog.getByRole("region", { name: "Secret" }).innerText();
     assert.match(first, /^whsec_/);
     await visit.accessible("secret");
+    const before = await page.evaluate(() => history.length);
     await visit.button("I have stored it", dialog).click();
     await page.waitForURL(/\/webhooks\/[0-9a-f-]{36}$/);
+    await visit.settled();
+    assert.equal(await page.evaluate(() => history.length), before + 1);
     const id = idOf(page), stored = await api.get(`/webhooks/${id}`);
     assert.deepEqual([stored.url, stored.description, stored.filter], [`${peer.url}/hook`, hostile("described"), { workflow_id: made.letter, tags: ["a tag"] }]);
     assert.deepEqual(new Set(stored.events), new Set(["execution.waiting", "execution.succeeded", "execution.failed"]));
