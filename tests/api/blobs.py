@@ -22,4 +22,4 @@ def ten_minutes_pass(stack, *paths):
     stack.until_upkeep("remove_blobs", lambda: stack.sql_one("SELECT COUNT(*) FROM blobs WHERE dead = 1 AND touched_ms = 1") == "0", 20, "removal of dead blobs")
     if stack.objects:
         stack.sql("UPDATE dead_objects SET touched_ms = 1")
-        stack.until_upkeep("remove_blobs", lambda: stack.sql_one("SELECT COUNT(*) FROM dead_objects WHERE touched_ms = 1") == "0", 20, "removal of dead objects")
+        stack.until_upkeep("remove_objects", lambda: stack.sql_one("SELECT COUNT(*) FROM dead_objects WHERE touched_ms = 1") == "0", 20, "removal of dead objects")

@@ -203,6 +203,8 @@ class Stack:
     def until_upkeep(self, task, check, seconds, what):
         """Lets the executors' maintenance do `task` until check() is true. Each look makes it due again: a task that runs at this moment
         writes its next time when it ends."""
+        assert self.sql(f"SELECT 1 FROM upkeep_tasks WHERE name = '{task}'"), f"no task {task}"
+
         def due_and_done():
             self.sql(f"UPDATE upkeep_tasks SET due_ms = 0 WHERE name = '{task}'")
             return check()

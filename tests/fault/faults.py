@@ -289,7 +289,7 @@ class Faults:
         self.stack.objects.write(f"{digest}/{object}", content)
         self.dead_objects.append(f"{digest}/{object}")
         eventually(lambda: self.told(f"INSERT INTO dead_objects (object, sha256, touched_ms) VALUES ('{object}', UNHEX('{digest}'), 1); "
-                                     "UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'remove_blobs'"), LOST_S, "MariaDB")
+                                     "UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'remove_objects'"), LOST_S, "MariaDB")
 
     def told(self, statements):
         try:
