@@ -88,6 +88,11 @@ struct stream_db_thread *stream_db_thread_new(void *ctx, struct event_base *base
                                               int64_t idle_ms);
 struct stream_db_job *stream_db_job_new(enum stream_db_job_kind kind, void *owner,
                                         void (*on_done)(struct stream_db_job *job));
+/* True if the done job has asked for the key, and it is not valid any more. */
+static inline bool stream_db_job_has_ended_key(const struct stream_db_job *job, const id *key)
+{
+    return id_is_in(job->keys, job->keys_n, key) && !id_is_in(job->live_keys, job->live_keys_n, key);
+}
 void stream_db_thread_submit(struct stream_db_thread *thread, struct stream_db_job *job);
 /* A writer for state_dump_add, whose argument is the thread: logs `state.queues`. */
 void stream_db_thread_log_state(void *thread);

@@ -222,15 +222,6 @@ static void read_news(struct executor_log *log)
 
 /* --- sessions --- */
 
-static bool is_live_key(const struct stream_db_job *job, const id *key)
-{
-    for (size_t i = 0; i < job->live_keys_n; i++) {
-        if (id_equal(&job->live_keys[i], key))
-            return true;
-    }
-    return false;
-}
-
 static void on_checked(struct stream_db_job *job)
 {
     struct executor_log *log = job->owner;
@@ -242,10 +233,7 @@ static void on_checked(struct stream_db_job *job)
     struct log_subscriber *next;
     for (struct log_subscriber *s = LIST_FIRST(&log->subscribers); s; s = next) {
         next = LIST_NEXT(s, entry);
-        bool was_asked = false;
-        for (size_t i = 0; i < job->keys_n && !was_asked; i++)
-            was_asked = id_equal(&job->keys[i], &s->request->key);
-        if (was_asked && !is_live_key(job, &s->request->key))
+        if (stream_db_job_has_ended_key(job, &s->request->key))
             s->callbacks->on_revoked(s);
     }
 }

@@ -219,15 +219,6 @@ static void poll_feed(struct feed_watch *w, int64_t now_ms)
 
 /* --- keys --- */
 
-static bool is_key_live(const struct stream_db_job *job, const id *key)
-{
-    for (size_t i = 0; i < job->live_keys_n; i++) {
-        if (id_equal(&job->live_keys[i], key))
-            return true;
-    }
-    return false;
-}
-
 static void feed_on_checked(struct stream_db_job *job)
 {
     struct feed_watch *w = job->owner;
@@ -239,10 +230,7 @@ static void feed_on_checked(struct stream_db_job *job)
     struct feed_subscriber *next;
     for (struct feed_subscriber *s = LIST_FIRST(&w->subscribers); s; s = next) {
         next = LIST_NEXT(s, entry);
-        bool was_asked = false;
-        for (size_t i = 0; i < job->keys_n && !was_asked; i++)
-            was_asked = id_equal(&job->keys[i], &s->key);
-        if (was_asked && !is_key_live(job, &s->key))
+        if (stream_db_job_has_ended_key(job, &s->key))
             s->callbacks->on_revoked(s);
     }
 }

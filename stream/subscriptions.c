@@ -79,15 +79,6 @@ static void mark_for_poll(struct subscriptions *subs, struct watched_run *run)
     LIST_INSERT_HEAD(&subs->poll_list, run, poll_entry);
 }
 
-static bool has_id(const id *ids, size_t n, const id *searched)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (id_equal(&ids[i], searched))
-            return true;
-    }
-    return false;
-}
-
 static void deliver_progress(struct stream_db_job *job, struct watched_run *run)
 {
     const struct run_progress *progress = run->progress;
@@ -95,10 +86,10 @@ static void deliver_progress(struct stream_db_job *job, struct watched_run *run)
     struct run_subscriber *next;
     for (struct run_subscriber *subscriber = LIST_FIRST(&run->subscribers); subscriber; subscriber = next) {
         next = LIST_NEXT(subscriber, entry);
-        bool key_checked = subscriber->check_key && has_id(job->keys, job->keys_n, &subscriber->key);
+        bool key_checked = subscriber->check_key && id_is_in(job->keys, job->keys_n, &subscriber->key);
         if (key_checked)
             subscriber->check_key = false;
-        if (key_checked && !has_id(job->live_keys, job->live_keys_n, &subscriber->key))
+        if (key_checked && !id_is_in(job->live_keys, job->live_keys_n, &subscriber->key))
             subscriber->callbacks->on_revoked(subscriber);
         else
             subscriber->callbacks->on_progress(subscriber, progress);
@@ -129,7 +120,7 @@ static void add_keys_to_check(struct stream_db_job *job, const struct watched_ru
     const struct run_subscriber *subscriber;
     LIST_FOREACH(subscriber, &run->subscribers, entry)
     {
-        if (!subscriber->check_key || has_id(job->keys, job->keys_n, &subscriber->key))
+        if (!subscriber->check_key || id_is_in(job->keys, job->keys_n, &subscriber->key))
             continue;
         job->keys = talloc_realloc(job, job->keys, id, job->keys_n + 1);
         job->keys[job->keys_n++] = subscriber->key;

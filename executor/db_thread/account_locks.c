@@ -37,11 +37,7 @@ void limited_workspaces_learn(struct limited_workspaces *l, const struct account
 
 void account_locks_add(struct account_locks *locks, const id *workspace)
 {
-    for (size_t i = 0; i < locks->n; i++) {
-        if (id_equal(&locks->workspaces[i], workspace))
-            return;
-    }
-    if (locks->n < COMMIT_BATCH_MAX)
+    if (locks->n < COMMIT_BATCH_MAX && !id_is_in(locks->workspaces, locks->n, workspace))
         locks->workspaces[locks->n++] = *workspace;
 }
 

@@ -73,11 +73,7 @@ static void compile_returned(struct compute_job *compute)
 
 static void note_run(struct compile_job *job, const id *run)
 {
-    for (size_t i = 0; i < job->runs_n; i++) {
-        if (id_equal(&job->runs[i], run))
-            return;
-    }
-    if (job->runs_n < COMPILE_RUNS_MAX)
+    if (job->runs_n < COMPILE_RUNS_MAX && !id_is_in(job->runs, job->runs_n, run))
         job->runs[job->runs_n++] = *run;
 }
 

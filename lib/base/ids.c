@@ -164,6 +164,15 @@ size_t id_sort_distinct(id *ids, size_t n)
     return distinct;
 }
 
+bool id_is_in(const id *ids, size_t n, const id *wanted)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (id_equal(&ids[i], wanted))
+            return true;
+    }
+    return false;
+}
+
 bool id_search(const id *sorted, size_t n, const id *wanted)
 {
     return n > 0 && bsearch(wanted, sorted, n, sizeof *sorted, compare_elements) != NULL;

@@ -38,6 +38,8 @@ bool id_equal(const id *a, const id *b);
 int id_compare(const id *a, const id *b);
 /* Sorts in place, ascending, and moves the distinct ids to the front. Returns how many are distinct. */
 size_t id_sort_distinct(id *ids, size_t n);
+/* Search in a list of any order. */
+bool id_is_in(const id *ids, size_t n, const id *wanted);
 /* Binary search in a sorted list. */
 bool id_search(const id *sorted, size_t n, const id *wanted);
 static inline bool id_is_set(const id *i)

@@ -246,15 +246,6 @@ struct choice {
     size_t full_n;
 };
 
-static bool has_id(const id *list, size_t n, const id *wanted)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (id_equal(&list[i], wanted))
-            return true;
-    }
-    return false;
-}
-
 static bool has_place(const struct claiming *c, const struct choice *choice, const id *workspace)
 {
     size_t used = webhook_share_used(c->claim->shares, workspace);
@@ -273,7 +264,7 @@ static void choose_lanes(const struct claiming *c, const struct db_rows *rows, s
     for (size_t i = 0; i < rows->count && !is_complete(c, choice); i++) {
         id lane = db_get_id(rows, i, WEBHOOK_LANE_DUE_ID);
         id workspace = db_get_id(rows, i, WEBHOOK_LANE_DUE_WORKSPACE_ID);
-        if (has_id(choice->full, choice->full_n, &workspace) || has_id(choice->lanes, choice->n, &lane))
+        if (id_is_in(choice->full, choice->full_n, &workspace) || id_is_in(choice->lanes, choice->n, &lane))
             continue;
         if (!has_place(c, choice, &workspace)) {
             choice->full[choice->full_n++] = workspace;

@@ -66,6 +66,9 @@ Test(ids, sorting_keeps_one_of_each_id)
     cr_assert(id_search(ids, 3, &ids[1]));
     cr_assert_not(id_search(ids, 3, &absent));
     cr_assert_not(id_search(ids, 0, &absent));
+    cr_assert(id_is_in(ids, 3, &ids[2]));
+    cr_assert_not(id_is_in(ids, 2, &ids[2]));
+    cr_assert_not(id_is_in(NULL, 0, &absent));
 }
 
 Test(ids, unset_ids_equal_only_each_other)
