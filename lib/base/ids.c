@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/sort.h"
 
 static void id_format(const uint8_t b[16], id *out)
 {
@@ -153,15 +154,7 @@ static int compare_elements(const void *a, const void *b)
 
 size_t id_sort_distinct(id *ids, size_t n)
 {
-    if (n == 0)
-        return 0;
-    qsort(ids, n, sizeof *ids, compare_elements);
-    size_t distinct = 1;
-    for (size_t i = 1; i < n; i++) {
-        if (!id_equal(&ids[i], &ids[distinct - 1]))
-            ids[distinct++] = ids[i];
-    }
-    return distinct;
+    return sort_merge(ids, n, sizeof *ids, compare_elements, NULL);
 }
 
 bool id_is_in(const id *ids, size_t n, const id *wanted)

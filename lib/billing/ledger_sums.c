@@ -1,65 +1,21 @@
 #include "billing/ledger_sums.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
 #include "base/failpoint.h"
 #include "billing/calendar.h"
-
-/* The id of a row of the sums that names none. */
-static const char none[] = "00000000-0000-0000-0000-000000000000";
-
-struct sum {
-    id workspace_id;
-    int64_t day;
-    int64_t kind;
-    id responder_id, key_id, grant_id;
-    int64_t n, amount;
-};
+#include "billing/day_sum.h"
 
 /* What is left to add: rows, and their sums. */
 struct numbering {
     struct db_rows *rows;
-    struct sum *sums;
+    struct day_sum *sums;
     size_t sums_n;
     /* What the rows get. */
     int64_t number;
     uint64_t n;
 };
-
-static int compare_numbers(int64_t a, int64_t b)
-{
-    return (a > b) - (a < b);
-}
-
-static int compare_sums(const void *a, const void *b)
-{
-    const struct sum *x = a, *y = b;
-    int order = strcmp(x->workspace_id.text, y->workspace_id.text);
-    order = order ? order : compare_numbers(x->day, y->day);
-    order = order ? order : compare_numbers(x->kind, y->kind);
-    order = order ? order : strcmp(x->responder_id.text, y->responder_id.text);
-    order = order ? order : strcmp(x->key_id.text, y->key_id.text);
-    return order ? order : strcmp(x->grant_id.text, y->grant_id.text);
-}
-
-/* Adds equal sums up, in place. */
-static size_t merge(struct sum *list, size_t n, int (*compare)(const void *, const void *))
-{
-    size_t merged = 0;
-    if (n > 0)
-        qsort(list, n, sizeof *list, compare);
-    for (size_t i = 0; i < n; i++) {
-        if (merged > 0 && compare(&list[merged - 1], &list[i]) == 0) {
-            list[merged - 1].n += list[i].n;
-            list[merged - 1].amount += list[i].amount;
-        } else {
-            list[merged++] = list[i];
-        }
-    }
-    return merged;
-}
 
 static bool begins_row(const struct db_rows *rows, size_t i)
 {
@@ -80,15 +36,15 @@ static void sum_rows(void *ctx, struct numbering *w)
 {
     const struct db_rows *rows = w->rows;
     struct billing_days days = {0};
-    w->sums = talloc_zero_array(ctx, struct sum, rows->count + 1);
+    w->sums = talloc_zero_array(ctx, struct day_sum, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
-        struct sum *s = &w->sums[i];
+        struct day_sum *s = &w->sums[i];
         id row = db_get_id(rows, i, LEDGER_UNNUMBERED_ID);
         bool is_part = !db_cell(rows, i, LEDGER_UNNUMBERED_PART_GRANT_ID)->is_null;
         if (!has_zone_of_last(rows, i))
             days =
                 (struct billing_days){.zone = billing_zone(ctx, db_str(rows, i, LEDGER_UNNUMBERED_TIMEZONE))};
-        *s = (struct sum){
+        *s = (struct day_sum){
             .workspace_id = db_get_id(rows, i, LEDGER_UNNUMBERED_WORKSPACE_ID),
             .day = billing_days_of(&days, id_ms(&row)),
             .kind = db_int(rows, i, LEDGER_UNNUMBERED_KIND),
@@ -100,7 +56,7 @@ static void sum_rows(void *ctx, struct numbering *w)
             .amount = db_int(rows, i, is_part ? LEDGER_UNNUMBERED_PART : LEDGER_UNNUMBERED_AMOUNT),
         };
     }
-    w->sums_n = merge(w->sums, rows->count, compare_sums);
+    w->sums_n = day_sums_merge(w->sums, rows->count);
 }
 
 /* The rows of one workspace stand together. */
@@ -130,41 +86,18 @@ static enum err number_rows(struct db_tx *tx, struct numbering *w)
     return e;
 }
 
-static struct db_value id_or_zeros(const id *i)
-{
-    return id_is_set(i) ? db_id(i) : db_text(none);
-}
-
-static enum err add_sums(struct db_tx *tx, const struct numbering *w)
-{
-    struct db_value *values = talloc_array(tx->ctx, struct db_value, w->sums_n * SUMS_ADD_SET_COUNT + 1);
-    for (size_t i = 0; i < w->sums_n; i++) {
-        const struct sum *s = &w->sums[i];
-        struct db_value *v = &values[SUMS_ADD_SET_COUNT * i];
-        v[SUMS_ADD_SET_WORKSPACE_ID] = db_id(&s->workspace_id);
-        v[SUMS_ADD_SET_DAY] = db_number(s->day);
-        v[SUMS_ADD_SET_KIND] = db_number(s->kind);
-        v[SUMS_ADD_SET_RESPONDER_ID] = id_or_zeros(&s->responder_id);
-        v[SUMS_ADD_SET_KEY_ID] = id_or_zeros(&s->key_id);
-        v[SUMS_ADD_SET_GRANT_ID] = id_or_zeros(&s->grant_id);
-        v[SUMS_ADD_SET_N] = db_number(s->n);
-        v[SUMS_ADD_SET_AMOUNT] = db_number(s->amount);
-    }
-    return db_run_each(tx->db, tx->ctx, SQL_SUMS_ADD, NULL, 0, values, SUMS_ADD_SET_COUNT, w->sums_n, NULL);
-}
-
 /* Turns the sums of days into those of months. */
 static enum err add_months(struct db_tx *tx, struct numbering *w)
 {
     struct db_value *values = talloc_array(tx->ctx, struct db_value, w->sums_n * MONTHS_ADD_SET_COUNT + 1);
     for (size_t i = 0; i < w->sums_n; i++) {
-        struct sum *s = &w->sums[i];
+        struct day_sum *s = &w->sums[i];
         s->day = billing_day_month(s->day);
         s->responder_id = s->key_id = s->grant_id = (id){{0}};
     }
-    w->sums_n = merge(w->sums, w->sums_n, compare_sums);
+    w->sums_n = day_sums_merge(w->sums, w->sums_n);
     for (size_t i = 0; i < w->sums_n; i++) {
-        const struct sum *s = &w->sums[i];
+        const struct day_sum *s = &w->sums[i];
         struct db_value *v = &values[MONTHS_ADD_SET_COUNT * i];
         v[MONTHS_ADD_SET_WORKSPACE_ID] = db_id(&s->workspace_id);
         v[MONTHS_ADD_SET_MONTH] = db_number(s->day);
@@ -194,7 +127,7 @@ static enum err number_work(struct db_tx *tx, void *arg)
     sum_rows(tx->ctx, w);
     e = number_rows(tx, w);
     if (e == OK)
-        e = add_sums(tx, w);
+        e = day_sums_add(tx, SQL_SUMS_ADD, w->sums, w->sums_n);
     if (e == OK)
         e = add_months(tx, w);
     struct db_value last = db_number(w->number);

@@ -2,14 +2,15 @@
 
 #include <inttypes.h>
 #include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
 #include "account/account.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/sort.h"
 #include "billing/calendar.h"
+#include "billing/day_sum.h"
 #include "deed/deed.h"
 
 enum {
@@ -101,12 +102,6 @@ enum err roll_up_prove(struct db *db, const id *workspace, int month, const uint
 
 /* --- a slice --- */
 
-struct sum {
-    int64_t day, kind;
-    id responder_id, key_id, grant_id;
-    int64_t n, amount;
-};
-
 struct share {
     uint8_t mark[MARK];
     int64_t amount;
@@ -123,27 +118,12 @@ struct slice {
     id *ids;
     size_t ids_n, changes;
     int64_t amount;
-    struct sum *sums;
+    struct day_sum *sums;
     size_t sums_n;
     struct share *shares;
     size_t shares_n;
     bool has_grants;
 };
-
-static int compare_numbers(int64_t a, int64_t b)
-{
-    return (a > b) - (a < b);
-}
-
-static int compare_sums(const void *a, const void *b)
-{
-    const struct sum *x = a, *y = b;
-    int order = compare_numbers(x->day, y->day);
-    order = order ? order : compare_numbers(x->kind, y->kind);
-    order = order ? order : strcmp(x->responder_id.text, y->responder_id.text);
-    order = order ? order : strcmp(x->key_id.text, y->key_id.text);
-    return order ? order : strcmp(x->grant_id.text, y->grant_id.text);
-}
 
 static int compare_shares(const void *a, const void *b)
 {
@@ -151,34 +131,9 @@ static int compare_shares(const void *a, const void *b)
     return memcmp(x->mark, y->mark, MARK);
 }
 
-static size_t merge_sums(struct sum *list, size_t n)
+static void add_share(void *kept, const void *equal)
 {
-    size_t merged = 0;
-    if (n > 0)
-        qsort(list, n, sizeof *list, compare_sums);
-    for (size_t i = 0; i < n; i++) {
-        if (merged > 0 && compare_sums(&list[merged - 1], &list[i]) == 0) {
-            list[merged - 1].n += list[i].n;
-            list[merged - 1].amount += list[i].amount;
-        } else {
-            list[merged++] = list[i];
-        }
-    }
-    return merged;
-}
-
-static size_t merge_shares(struct share *list, size_t n)
-{
-    size_t merged = 0;
-    if (n > 0)
-        qsort(list, n, sizeof *list, compare_shares);
-    for (size_t i = 0; i < n; i++) {
-        if (merged > 0 && compare_shares(&list[merged - 1], &list[i]) == 0)
-            list[merged - 1].amount += list[i].amount;
-        else
-            list[merged++] = list[i];
-    }
-    return merged;
+    ((struct share *)kept)->amount += ((const struct share *)equal)->amount;
 }
 
 /* Rows from `i` on that are parts of one row of the ledger. */
@@ -206,7 +161,8 @@ static void add_part(struct slice *s, size_t i, bool is_first)
     const struct db_rows *rows = s->rows;
     id row = db_get_id(rows, i, ROLL_UP_ROWS_ID);
     bool is_part = !db_cell(rows, i, ROLL_UP_ROWS_PART_GRANT_ID)->is_null;
-    s->sums[s->sums_n++] = (struct sum){
+    s->sums[s->sums_n++] = (struct day_sum){
+        .workspace_id = s->workspace,
         .day = day_of(s, &row),
         .kind = db_int(rows, i, ROLL_UP_ROWS_KIND),
         .responder_id = db_get_id(rows, i, ROLL_UP_ROWS_RESPONDER_ID),
@@ -240,7 +196,7 @@ static void add_row(void *ctx, struct slice *s, size_t i, size_t parts)
 static void choose_rows(void *ctx, struct slice *s)
 {
     s->ids = talloc_array(ctx, id, s->rows->count + 1);
-    s->sums = talloc_array(ctx, struct sum, s->rows->count + 1);
+    s->sums = talloc_array(ctx, struct day_sum, s->rows->count + 1);
     for (size_t i = 0, parts; i < s->rows->count; i += parts) {
         const struct db_cell *marks = db_cell(s->rows, i, ROLL_UP_ROWS_BUDGETS);
         parts = parts_of(s->rows, i);
@@ -252,32 +208,8 @@ static void choose_rows(void *ctx, struct slice *s)
         s->changes += changes;
         add_row(ctx, s, i, parts);
     }
-    s->sums_n = merge_sums(s->sums, s->sums_n);
-    s->shares_n = merge_shares(s->shares, s->shares_n);
-}
-
-static struct db_value id_or_zeros(const id *i)
-{
-    return id_is_set(i) ? db_id(i) : db_text(none);
-}
-
-static enum err write_sums(struct db_tx *tx, const struct slice *s)
-{
-    enum { COLUMNS = ROLL_UP_SUMS_ADD_SET_COUNT };
-    struct db_value *values = talloc_array(tx->ctx, struct db_value, s->sums_n * COLUMNS + 1);
-    for (size_t i = 0; i < s->sums_n; i++) {
-        const struct sum *sum = &s->sums[i];
-        struct db_value *v = &values[COLUMNS * i];
-        v[ROLL_UP_SUMS_ADD_SET_WORKSPACE_ID] = db_id(&s->workspace);
-        v[ROLL_UP_SUMS_ADD_SET_DAY] = db_number(sum->day);
-        v[ROLL_UP_SUMS_ADD_SET_KIND] = db_number(sum->kind);
-        v[ROLL_UP_SUMS_ADD_SET_RESPONDER_ID] = id_or_zeros(&sum->responder_id);
-        v[ROLL_UP_SUMS_ADD_SET_KEY_ID] = id_or_zeros(&sum->key_id);
-        v[ROLL_UP_SUMS_ADD_SET_GRANT_ID] = id_or_zeros(&sum->grant_id);
-        v[ROLL_UP_SUMS_ADD_SET_N] = db_number(sum->n);
-        v[ROLL_UP_SUMS_ADD_SET_AMOUNT] = db_number(sum->amount);
-    }
-    return db_run_each(tx->db, tx->ctx, SQL_ROLL_UP_SUMS_ADD, NULL, 0, values, COLUMNS, s->sums_n, NULL);
+    s->sums_n = day_sums_merge(s->sums, s->sums_n);
+    s->shares_n = sort_merge(s->shares, s->shares_n, sizeof *s->shares, compare_shares, add_share);
 }
 
 static id mark_id(const uint8_t mark[MARK])
@@ -363,7 +295,7 @@ static enum err slice_work(struct db_tx *tx, void *arg)
     if (s->rows->count == 0)
         return close_month(tx, s, db_int(locked, 0, ROLL_UP_LOCK_NOW_MS));
     choose_rows(tx->ctx, s);
-    e = write_sums(tx, s);
+    e = day_sums_add(tx, SQL_ROLL_UP_SUMS_ADD, s->sums, s->sums_n);
     if (e == OK)
         e = write_shares(tx, s);
     if (e == OK)

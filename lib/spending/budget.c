@@ -5,6 +5,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/sort.h"
 #include "schedule/zone.h"
 
 enum {
@@ -128,18 +129,6 @@ static void hash_subject(const struct budget_subject *s, struct hash *out)
         budget_hash(workspace, BUDGET_TAG, s->tags[i], out[SCOPES_OF_RUN + i].bytes);
 }
 
-static size_t sort_distinct(struct hash *hashes, size_t n)
-{
-    size_t distinct = 0;
-    if (n > 0)
-        qsort(hashes, n, sizeof *hashes, compare_hashes);
-    for (size_t i = 0; i < n; i++) {
-        if (distinct == 0 || compare_hashes(&hashes[distinct - 1], &hashes[i]) != 0)
-            hashes[distinct++] = hashes[i];
-    }
-    return distinct;
-}
-
 static void take_row(struct found *f, const struct db_rows *rows, size_t r)
 {
     const struct db_cell *target = db_cell(rows, r, BUDGET_FIND_TARGET);
@@ -226,7 +215,7 @@ static void match(const struct budget_set *set, const struct budget_subject *s, 
     if (n == 0)
         return;
     hash_subject(s, hashes);
-    n = sort_distinct(hashes, n); /* a repeated tag counts once */
+    n = sort_merge(hashes, n, sizeof *hashes, compare_hashes, NULL); /* a repeated tag counts once */
     for (size_t h = 0; h < n; h++) {
         for (size_t i = lower_bound(set, &hashes[h]);
              i < set->found_n && memcmp(set->found[i].hash, hashes[h].bytes, BUDGET_HASH_SIZE) == 0; i++) {
@@ -257,7 +246,8 @@ enum err budget_set_read(struct db_tx *tx, void *ctx, const struct budget_subjec
             hash_subject(&subjects[i], &hashes[at]);
     }
     struct budget_set *set = talloc_zero(ctx, struct budget_set);
-    enum err e = read_found(tx, set, subjects, n, hashes, sort_distinct(hashes, all));
+    enum err e = read_found(tx, set, subjects, n, hashes,
+                            sort_merge(hashes, all, sizeof *hashes, compare_hashes, NULL));
     if (e != OK)
         return e;
     set->candidates = talloc_zero_array(set, struct candidate, n);
@@ -443,19 +433,9 @@ static int compare_marks(const void *a, const void *b)
     return order != 0 ? order : (x->start_ms > y->start_ms) - (x->start_ms < y->start_ms);
 }
 
-/* The sums of each budget and period. */
-static size_t sum_marks(struct mark *marks, size_t n)
+static void add_mark(void *kept, const void *equal)
 {
-    size_t sums = 0;
-    if (n > 0)
-        qsort(marks, n, sizeof *marks, compare_marks);
-    for (size_t i = 0; i < n; i++) {
-        if (sums > 0 && compare_marks(&marks[sums - 1], &marks[i]) == 0)
-            marks[sums - 1].amount += marks[i].amount;
-        else
-            marks[sums++] = marks[i];
-    }
-    return sums;
+    ((struct mark *)kept)->amount += ((const struct mark *)equal)->amount;
 }
 
 /* A budget that was deleted has neither row. */
@@ -495,7 +475,7 @@ static enum err refund_account(struct db_tx *tx, const struct account *a, struct
         for (size_t at = 0; at + BUDGET_MARK_SIZE <= cell->size; at += BUDGET_MARK_SIZE)
             marks[marks_n++] = read_mark((const uint8_t *)cell->text + at, refund->amount);
     }
-    marks_n = sum_marks(marks, marks_n);
+    marks_n = sort_merge(marks, marks_n, sizeof *marks, compare_marks, add_mark);
     for (size_t i = 0; e == OK && i < marks_n; i++)
         e = lower_counter(tx, &marks[i]);
     return e;

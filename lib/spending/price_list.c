@@ -1,10 +1,10 @@
 #include "spending/price_list.h"
 
 #include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
+#include "base/sort.h"
 /* Tokens, milliseconds and octets for which a price of the unit is given. */
 static const int64_t unit_sizes[] = {
     [PRICE_INPUT] = 1000000, [PRICE_OUTPUT] = 1000000, [PRICE_CACHED] = 1000000,
@@ -84,18 +84,6 @@ static int compare_targets(const void *a, const void *b)
     return memcmp(a, b, PRICE_HASH_SIZE);
 }
 
-static size_t sort_targets(struct target *targets, size_t n)
-{
-    size_t distinct = 0;
-    if (n > 0)
-        qsort(targets, n, sizeof *targets, compare_targets);
-    for (size_t i = 0; i < n; i++) {
-        if (distinct == 0 || compare_targets(&targets[distinct - 1], &targets[i]) != 0)
-            targets[distinct++] = targets[i];
-    }
-    return distinct;
-}
-
 /* --- reading --- */
 
 void price_list_take_row(void *ctx, const struct db_rows *rows, size_t r, struct price_list *list_r)
@@ -154,7 +142,7 @@ enum err price_lists_in_force(struct db *db, void *ctx, const struct price_subje
     size_t targets_n = 0;
     for (size_t i = 0; i < n; i++)
         targets_n += hash_subject(&subjects[i], &targets[targets_n]);
-    targets_n = sort_targets(targets, targets_n);
+    targets_n = sort_merge(targets, targets_n, sizeof *targets, compare_targets, NULL);
     for (size_t i = 0; i < targets_n; i++)
         values[i] = db_bytes(targets[i].hash, PRICE_HASH_SIZE);
     enum err e = db_run_each(db, ctx, SQL_PRICE_LISTS_IN_FORCE, NULL, 0, values, 1, targets_n, &rows);
