@@ -1,37 +1,28 @@
 #include "executor/push/push_worker.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <talloc.h>
 
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "executor/io/sender.h"
 #include "push/batch.h"
-#include "service/thread_queue.h"
+#include "service/worker_step.h"
 #include "webhook/sign.h"
 
 enum {
     /* How long a row that is numbered waits at most, if its destination is free. */
     POLL_MS = 500,
-    /* After an error of MariaDB. */
-    ERROR_PAUSE_MS = 1000,
 };
 
 struct push_worker {
-    struct executor *exec;
-    struct http_client *client;
-    struct thread_queue *queue; /* NULL: it was stopped */
-    atomic_bool ended;
-    /* The jobs whose requests are in flight. */
-    void *sending;
-    size_t sending_n;
-    int64_t timeout_ms, pause_max_ms;
+    struct sender sender;
 
     /* --- the thread's own --- */
-    struct db *db;
     const uint8_t *key;
+    int64_t pause_max_ms;
+    struct worker_step claim;
     /* Batches that were claimed and whose results are not recorded yet. */
     size_t claimed_n;
 };
@@ -49,7 +40,7 @@ struct push_job {
 
 static int job_destroy(struct push_job *job)
 {
-    timer_clear(job->worker->exec->timers, &job->timer);
+    timer_clear(job->worker->sender.exec->timers, &job->timer);
     return 0;
 }
 
@@ -57,20 +48,10 @@ static void end_job(struct push_job *job)
 {
     struct push_worker *w = job->worker;
     job->call = NULL;
-    timer_clear(w->exec->timers, &job->timer);
+    timer_clear(w->sender.exec->timers, &job->timer);
     talloc_set_destructor(job, NULL);
-    talloc_steal(NULL, job);
     failpoint("push.answered");
-    thread_queue_submit(w->queue, &job->job);
-    if (--w->sending_n == 0 && atomic_load(&w->ended))
-        w->exec->on_work_ended(w->exec);
-}
-
-static const char *status_error(void *ctx, int status)
-{
-    if (status >= 300 && status < 400)
-        return talloc_asprintf(ctx, "The destination answered %d; redirects are not followed.", status);
-    return talloc_asprintf(ctx, "The destination answered %d.", status);
+    sender_return(&w->sender, &job->job);
 }
 
 static void on_answer(void *arg, const struct http_response *a)
@@ -81,7 +62,7 @@ static void on_answer(void *arg, const struct http_response *a)
     if (a->error)
         b->error = talloc_strndup(b, a->error, PUSH_ERROR_MAX);
     else if (push_outcome_of(a->status) != PUSH_ACCEPTED)
-        b->error = status_error(b, a->status);
+        b->error = sender_status_error(b, "destination", a->status);
     b->retry_after_ms = b->error && !a->error ? http_retry_after_ms(a) : 0;
     b->answer_size = a->body_size < PUSH_ANSWER_MAX ? a->body_size : PUSH_ANSWER_MAX;
     b->answer = !a->error && b->answer_size > 0 ? talloc_memdup(b, a->body, b->answer_size) : NULL;
@@ -92,8 +73,7 @@ static void on_timeout(void *arg)
 {
     struct push_job *job = arg;
     http_cancel(job->call);
-    job->batch->error = talloc_asprintf(job->batch, "The destination did not answer within %" PRId64 " s.",
-                                        job->worker->timeout_ms / 1000);
+    job->batch->error = sender_timeout_error(job->batch, "destination", &job->worker->sender);
     end_job(job);
 }
 
@@ -123,31 +103,25 @@ static void on_batch(struct thread_job *thread_job, void *arg)
     struct http_header headers[4] = {{"Content-Type", "application/cloudevents-batch+json"}};
     job->timer = (struct timer){.fire = on_timeout, .arg = job};
     talloc_set_destructor(job, job_destroy);
-    talloc_steal(w->sending, job);
-    w->sending_n++;
+    sender_take(&w->sender, job);
     struct http_request request = {.method = "POST",
                                    .url = b->url,
                                    .headers = headers,
                                    .header_count = authorize(scratch, b, headers, 1),
                                    .body = b->body,
                                    .body_size = b->body_size};
-    job->call = http_send_once(w->client, &b->push_id, &request, PUSH_ANSWER_MAX, on_answer, job);
-    timer_set(w->exec->timers, &job->timer, clock_boot_ms() + w->timeout_ms);
+    job->call = http_send_once(w->sender.client, &b->push_id, &request, PUSH_ANSWER_MAX, on_answer, job);
+    timer_set(w->sender.exec->timers, &job->timer, clock_boot_ms() + w->sender.timeout_ms);
     talloc_free(scratch);
 }
 
 /* --- the thread --- */
 
-static bool is_over(struct push_worker *w)
-{
-    return atomic_load(&w->ended) || thread_queue_is_ending(w->queue);
-}
-
 /* A result that cannot be recorded is dropped: the rows are sent again when the claim ends. */
 static void record(struct push_worker *w, struct push_job *job)
 {
     const struct push_batch *b = job->batch;
-    enum err e = push_finish(w->db, b, w->pause_max_ms);
+    enum err e = push_finish(w->sender.db, b, w->pause_max_ms);
     if (e != OK)
         log_warn("push.record_failed", "destination=%s error=%s", b->name, err_name(e));
     else if (b->error)
@@ -160,7 +134,7 @@ static void record(struct push_worker *w, struct push_job *job)
 static void record_results(struct push_worker *w)
 {
     struct thread_job_list done = STAILQ_HEAD_INITIALIZER(done);
-    thread_queue_take_all(w->queue, &done);
+    thread_queue_take_all(w->sender.queue, &done);
     for (struct thread_job *j; (j = STAILQ_FIRST(&done));) {
         STAILQ_REMOVE_HEAD(&done, next);
         record(w, (struct push_job *)j);
@@ -179,7 +153,7 @@ static void hand_over(struct push_worker *w, struct push_batch *b)
         return;
     }
     failpoint("push.claimed");
-    thread_queue_return(w->queue, &job->job);
+    thread_queue_return(w->sender.queue, &job->job);
 }
 
 static enum err work_once(struct push_worker *w, bool *more_r)
@@ -187,7 +161,8 @@ static enum err work_once(struct push_worker *w, bool *more_r)
     struct push_batch *list[PUSHES_MAX];
     size_t n;
     void *ctx = talloc_new(NULL);
-    enum err e = push_claim(w->db, ctx, w->key, w->timeout_ms, PUSHES_MAX - w->claimed_n, list, &n, more_r);
+    enum err e = push_claim(w->sender.db, ctx, w->key, w->sender.timeout_ms, PUSHES_MAX - w->claimed_n, list,
+                            &n, more_r);
     for (size_t i = 0; i < n; i++)
         hand_over(w, list[i]);
     talloc_free(ctx);
@@ -199,15 +174,15 @@ static void run_pushes(struct thread_queue *q, void *arg)
     struct push_worker *w = arg;
     while (!thread_queue_is_ending(q)) {
         bool more = false;
+        int64_t now_ms = clock_boot_ms();
         record_results(w);
-        enum err e = is_over(w) || w->claimed_n == PUSHES_MAX ? OK : work_once(w, &more);
-        if (e != OK && !err_is_transient(e))
-            log_error("push.work_failed", "error=%s", err_name(e));
-        if (!more || e != OK)
-            thread_queue_wait_any(q, e == OK ? POLL_MS : ERROR_PAUSE_MS);
+        if (!sender_is_over(&w->sender) && w->claimed_n < PUSHES_MAX && worker_step_is_due(&w->claim, now_ms))
+            worker_step_end(&w->claim, work_once(w, &more), clock_boot_ms());
+        if (!more)
+            thread_queue_wait_any(q, POLL_MS);
     }
     record_results(w);
-    talloc_free(w->db);
+    talloc_free(w->sender.db);
 }
 
 struct push_worker *push_worker_start(void *ctx, struct executor *exec,
@@ -215,21 +190,13 @@ struct push_worker *push_worker_start(void *ctx, struct executor *exec,
 {
     struct push_worker *w = talloc_zero(ctx, struct push_worker);
     struct thread_queue_settings queue = {.run = run_pushes, .on_finished = on_batch, .arg = w};
-    struct http_client_settings settings = *client;
-    const char *why = "";
-    w->exec = exec;
+    w->sender.exec = exec;
+    w->sender.timeout_ms = exec->config->push.timeout_s * 1000;
     w->key = exec->secret_key;
-    w->timeout_ms = exec->config->push.timeout_s * 1000;
     w->pause_max_ms = exec->config->push.pause_max_s * 1000;
-    w->sending = talloc_new(w);
-    settings.max_in_flight = 2 * PUSHES_MAX; /* half for one host */
-    w->client = http_client_new(w, exec->base, exec->timers, &settings, &why);
-    w->db = db_new(NULL, exec->db_settings);
-    w->queue = w->client ? thread_queue_new(w, exec->base, &queue) : NULL;
-    if (w->queue && thread_queue_start(w->queue))
+    w->claim = (struct worker_step){.worker = "pushes", .name = "claim"};
+    if (sender_start(&w->sender, w, client, PUSHES_MAX, &queue, "pushes"))
         return w;
-    log_error("push.start_failed", "errno=%d message=\"%s\"", errno, why);
-    talloc_free(w->db);
     talloc_free(w);
     return NULL;
 }
@@ -237,21 +204,16 @@ struct push_worker *push_worker_start(void *ctx, struct executor *exec,
 void push_worker_end(struct push_worker *w)
 {
     if (w)
-        atomic_store(&w->ended, true);
+        sender_end(&w->sender);
 }
 
 bool push_worker_is_idle(const struct push_worker *w)
 {
-    return !w || w->sending_n == 0;
+    return !w || sender_is_idle(&w->sender);
 }
 
 void push_worker_stop(struct push_worker *w)
 {
-    if (!w || !w->queue)
-        return;
-    atomic_store(&w->ended, true);
-    thread_queue_stop(w->queue);
-    w->queue = NULL;
-    TALLOC_FREE(w->client); /* its calls refer to the jobs */
-    TALLOC_FREE(w->sending);
+    if (w)
+        sender_stop(&w->sender);
 }

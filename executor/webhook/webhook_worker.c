@@ -1,9 +1,7 @@
 #include "executor/webhook/webhook_worker.h"
 #include "otlp/otlp.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
@@ -12,7 +10,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/tally.h"
-#include "service/thread_queue.h"
+#include "executor/io/sender.h"
 #include "service/worker_step.h"
 #include "webhook/fanout.h"
 #include "webhook/lane.h"
@@ -50,17 +48,9 @@ enum webhook_step {
 };
 
 struct webhook_worker {
-    struct executor *exec;
-    struct http_client *client;
-    struct thread_queue *queue; /* NULL: it was stopped */
-    atomic_bool ended;
-    /* The jobs whose requests are in flight. */
-    void *sending;
-    size_t sending_n;
-    int64_t timeout_ms;
+    struct sender sender;
 
     /* --- the thread's own --- */
-    struct db *db;
     const uint8_t *key;
     struct webhook_retries retries;
     int64_t pending_max, keep_ms;
@@ -108,7 +98,7 @@ static int tries_destroy(struct try *tries)
 {
     struct lane_job *job = tries[0].job;
     for (size_t i = 0; i < job->lane->sends_n; i++)
-        timer_clear(job->worker->exec->timers, &tries[i].timer);
+        timer_clear(job->worker->sender.exec->timers, &tries[i].timer);
     return 0;
 }
 
@@ -121,7 +111,7 @@ static struct trace_key delivery_key(const struct webhook_send *s)
 static void trace_delivery(const struct try *t)
 {
     const struct webhook_send *s = t->send;
-    if (!t->job->worker->exec->otlp || !trace_is_recorded(&s->trace))
+    if (!t->job->worker->sender.exec->otlp || !trace_is_recorded(&s->trace))
         return;
     struct otlp_span span = {
         .trace = s->trace,
@@ -139,7 +129,7 @@ static void trace_delivery(const struct try *t)
     otlp_add_number(&span, "millrace.try", s->tries + 1);
     if (s->status)
         otlp_add_number(&span, "http.response.status_code", s->status);
-    otlp_add(t->job->worker->exec->otlp, &span);
+    otlp_add(t->job->worker->sender.exec->otlp, &span);
 }
 
 static void end_try(struct try *t)
@@ -149,22 +139,12 @@ static void end_try(struct try *t)
     trace_delivery(t);
     t->call = NULL;
     tally_time(MEASURE_WEBHOOK, t->send->delivered ? 1 : 2, 0, clock_boot_ms() - t->began_ms);
-    timer_clear(w->exec->timers, &t->timer);
+    timer_clear(w->sender.exec->timers, &t->timer);
     if (--job->open > 0)
         return;
     TALLOC_FREE(job->tries);
-    talloc_steal(NULL, job);
     failpoint("webhook.answered");
-    thread_queue_submit(w->queue, &job->job);
-    if (--w->sending_n == 0 && atomic_load(&w->ended))
-        w->exec->on_work_ended(w->exec);
-}
-
-static const char *status_error(void *ctx, int status)
-{
-    if (status >= 300 && status < 400)
-        return talloc_asprintf(ctx, "The endpoint answered %d; redirects are not followed.", status);
-    return talloc_asprintf(ctx, "The endpoint answered %d.", status);
+    sender_return(&w->sender, &job->job);
 }
 
 static void on_answer(void *arg, const struct http_response *a)
@@ -176,7 +156,7 @@ static void on_answer(void *arg, const struct http_response *a)
     if (a->error)
         s->error = talloc_strndup(t->job->lane, a->error, ERROR_TEXT_MAX);
     else if (!s->delivered)
-        s->error = status_error(t->job->lane, a->status);
+        s->error = sender_status_error(t->job->lane, "endpoint", a->status);
     if (!a->error && !s->delivered)
         s->retry_after_ms = http_retry_after_ms(a);
     s->answer_size = a->body_size < WEBHOOK_ANSWER_MAX ? a->body_size : WEBHOOK_ANSWER_MAX;
@@ -188,15 +168,15 @@ static void on_timeout(void *arg)
 {
     struct try *t = arg;
     http_cancel(t->call);
-    t->send->error = talloc_asprintf(t->job->lane, "The endpoint did not answer within %" PRId64 " s.",
-                                     t->job->worker->timeout_ms / 1000);
+    t->send->error = sender_timeout_error(t->job->lane, "endpoint", &t->job->worker->sender);
     end_try(t);
 }
 
 static void on_sent(void *arg)
 {
     struct try *t = arg;
-    timer_set(t->job->worker->exec->timers, &t->timer, clock_boot_ms() + t->job->worker->timeout_ms);
+    timer_set(t->job->worker->sender.exec->timers, &t->timer,
+              clock_boot_ms() + t->job->worker->sender.timeout_ms);
 }
 
 /* One signature for each secret that is valid, separated by a space. */
@@ -246,8 +226,8 @@ static void send_one(struct lane_job *job, size_t i)
         if (t->send->trace_state)
             headers[request.header_count++] = (struct http_header){"tracestate", t->send->trace_state};
     }
-    t->call =
-        http_send_once(job->worker->client, &lane->workspace_id, &request, WEBHOOK_ANSWER_MAX, on_answer, t);
+    t->call = http_send_once(job->worker->sender.client, &lane->workspace_id, &request, WEBHOOK_ANSWER_MAX,
+                             on_answer, t);
     if (!http_notify_sent(t->call, on_sent))
         on_sent(t);
     talloc_free(scratch);
@@ -257,8 +237,7 @@ static void on_lane(struct thread_job *thread_job, void *arg)
 {
     struct webhook_worker *w = arg;
     struct lane_job *job = (struct lane_job *)thread_job;
-    talloc_steal(w->sending, job);
-    w->sending_n++;
+    sender_take(&w->sender, job);
     job->open = job->lane->sends_n;
     job->tries = talloc_zero_array(job, struct try, job->open);
     for (size_t i = 0; i < job->lane->sends_n; i++)
@@ -269,11 +248,6 @@ static void on_lane(struct thread_job *thread_job, void *arg)
 }
 
 /* --- the thread --- */
-
-static bool is_over(struct webhook_worker *w)
-{
-    return atomic_load(&w->ended) || thread_queue_is_ending(w->queue);
-}
 
 static int compare_finishes(const void *a, const void *b)
 {
@@ -291,7 +265,7 @@ static void forget_lane(struct webhook_worker *w, const struct webhook_lane *lan
 /* A result that cannot be recorded is dropped: the delivery is sent again when the claim ends. */
 static void record(struct webhook_worker *w, struct webhook_finish *f, size_t n)
 {
-    enum err e = webhook_lanes_finish(w->db, &w->retries, f, n);
+    enum err e = webhook_lanes_finish(w->sender.db, &w->retries, f, n);
     if (e != OK && n > 1) { /* one of them may be at fault */
         for (size_t i = 0; i < n; i++)
             record(w, &f[i], 1);
@@ -309,7 +283,7 @@ static void record(struct webhook_worker *w, struct webhook_finish *f, size_t n)
 static void record_results(struct webhook_worker *w)
 {
     struct thread_job_list done = STAILQ_HEAD_INITIALIZER(done);
-    thread_queue_take_all(w->queue, &done);
+    thread_queue_take_all(w->sender.queue, &done);
     while (!STAILQ_EMPTY(&done)) {
         struct webhook_finish f[RECORD_MAX];
         struct lane_job *jobs[RECORD_MAX];
@@ -340,7 +314,7 @@ static void hand_over(struct webhook_worker *w, struct webhook_lane *lane)
     w->in_flight += lane->sends_n;
     w->failing += lane->failures > 0 ? lane->sends_n : 0;
     failpoint("webhook.claimed");
-    thread_queue_return(w->queue, &job->job);
+    thread_queue_return(w->sender.queue, &job->job);
 }
 
 /* *more_r: there may be more to claim. */
@@ -353,7 +327,7 @@ static enum err claim_lanes(struct webhook_worker *w, bool failing, bool apart, 
                                   .places = failing && failing_free < free ? failing_free : free,
                                   .shares = w->shares,
                                   .key = w->key,
-                                  .timeout_ms = w->timeout_ms,
+                                  .timeout_ms = w->sender.timeout_ms,
                                   .executor = w->executor,
                                   .apart = apart};
     struct webhook_lane **lanes;
@@ -361,7 +335,7 @@ static enum err claim_lanes(struct webhook_worker *w, bool failing, bool apart, 
     if (claim.places == 0)
         return OK;
     void *ctx = talloc_new(NULL);
-    enum err e = webhook_lanes_claim(w->db, ctx, &claim, &lanes, &n);
+    enum err e = webhook_lanes_claim(w->sender.db, ctx, &claim, &lanes, &n);
     for (size_t i = 0; e == OK && i < n; i++)
         hand_over(w, lanes[i]);
     *more_r = *more_r || (e == OK && n > 0);
@@ -372,7 +346,7 @@ static enum err claim_lanes(struct webhook_worker *w, bool failing, bool apart, 
 static enum err release_lost(struct webhook_worker *w)
 {
     uint64_t n;
-    enum err e = webhook_release_lost(w->db, w->timeout_ms, &n);
+    enum err e = webhook_release_lost(w->sender.db, w->sender.timeout_ms, &n);
     if (n > 0)
         log_info("webhook.claims_released", "lanes=%" PRIu64, n);
     return e;
@@ -380,7 +354,7 @@ static enum err release_lost(struct webhook_worker *w)
 
 static enum err fan_out(struct webhook_worker *w, bool apart, bool *more_r)
 {
-    enum err e = webhook_fan_out(w->db, w->pending_max, apart, &w->fanout);
+    enum err e = webhook_fan_out(w->sender.db, w->pending_max, apart, &w->fanout);
     *more_r = e == OK && w->fanout.has_more;
     return e;
 }
@@ -389,9 +363,9 @@ static enum err fan_out(struct webhook_worker *w, bool apart, bool *more_r)
 static enum err expire(struct webhook_worker *w, enum webhook_step step, bool *more_r)
 {
     uint64_t n = 0;
-    enum err e = step == STEP_EXPIRE_DELIVERIES ? webhook_expire_deliveries(w->db, w->keep_ms, &n)
-                 : step == STEP_EXPIRE_MESSAGES ? webhook_expire_messages(w->db, w->keep_ms, &n)
-                                                : webhook_expire_lanes(w->db, &n);
+    enum err e = step == STEP_EXPIRE_DELIVERIES ? webhook_expire_deliveries(w->sender.db, w->keep_ms, &n)
+                 : step == STEP_EXPIRE_MESSAGES ? webhook_expire_messages(w->sender.db, w->keep_ms, &n)
+                                                : webhook_expire_lanes(w->sender.db, &n);
     *more_r = e == OK && n > 0;
     return e;
 }
@@ -409,7 +383,7 @@ static enum err take_step(struct webhook_worker *w, enum webhook_step step, bool
     case STEP_CLAIM_FAILING:
         return claim_lanes(w, step == STEP_CLAIM_FAILING, apart, more_r);
     case STEP_RETRY_ASIDE:
-        return webhook_retry_set_aside(w->db, &w->fanout, more_r);
+        return webhook_retry_set_aside(w->sender.db, &w->fanout, more_r);
     default:
         return expire(w, step, more_r);
     }
@@ -434,7 +408,7 @@ static const struct {
 static bool work_once(struct webhook_worker *w)
 {
     bool any_more = false;
-    for (int i = 0; i < STEPS && !is_over(w); i++) {
+    for (int i = 0; i < STEPS && !sender_is_over(&w->sender); i++) {
         bool more = false;
         int64_t now_ms = clock_boot_ms();
         if (now_ms < w->due_ms[i] || !worker_step_is_due(&w->steps[i], now_ms))
@@ -455,11 +429,11 @@ static void run_webhooks(struct thread_queue *q, void *arg)
     struct webhook_worker *w = arg;
     while (!thread_queue_is_ending(q)) {
         record_results(w);
-        if (is_over(w) || !work_once(w))
+        if (sender_is_over(&w->sender) || !work_once(w))
             thread_queue_wait_any(q, POLL_MS);
     }
     record_results(w);
-    talloc_free(w->db);
+    talloc_free(w->sender.db);
 }
 
 struct webhook_worker *webhook_worker_start(void *ctx, struct executor *exec,
@@ -469,12 +443,11 @@ struct webhook_worker *webhook_worker_start(void *ctx, struct executor *exec,
     struct webhook_worker *w = talloc_zero(ctx, struct webhook_worker);
     struct thread_queue_settings queue = {.run = run_webhooks, .on_finished = on_lane, .arg = w};
     struct http_client_settings settings = *client;
-    const char *why = "";
-    w->exec = exec;
+    w->sender.exec = exec;
     w->key = key;
     w->max_in_flight = (size_t)exec->config->webhooks.max_in_flight;
     w->keep_ms = exec->config->webhooks.keep_days * 24 * 3600 * 1000;
-    w->timeout_ms = exec->config->webhooks.timeout_seconds * 1000;
+    w->sender.timeout_ms = exec->config->webhooks.timeout_seconds * 1000;
     w->pending_max = exec->config->webhooks.pending_max;
     (void)retry_schedule_parse(exec->config->webhooks.retry_seconds,
                                &w->retries.schedule); /* checked as a setting */
@@ -483,17 +456,10 @@ struct webhook_worker *webhook_worker_start(void *ctx, struct executor *exec,
     for (int i = 0; i < STEPS; i++)
         w->steps[i] = (struct worker_step){.worker = "webhooks", .name = steps[i].name};
     w->shares = webhook_shares_new(w);
-    w->sending = talloc_new(w);
-    /* The worker shares the places; the client's rules, such as half for one host, add none. */
-    settings.max_in_flight = 2 * w->max_in_flight;
+    /* The worker shares the places; the client's rules add none. */
     settings.workspace_max = (struct share_limit){.of = NULL};
-    w->client = http_client_new(w, exec->base, exec->timers, &settings, &why);
-    w->db = db_new(NULL, exec->db_settings);
-    w->queue = w->client ? thread_queue_new(w, exec->base, &queue) : NULL;
-    if (w->queue && thread_queue_start(w->queue))
+    if (sender_start(&w->sender, w, &settings, w->max_in_flight, &queue, "webhooks"))
         return w;
-    log_error("webhook.start_failed", "errno=%d message=\"%s\"", errno, why);
-    talloc_free(w->db);
     talloc_free(w);
     return NULL;
 }
@@ -501,21 +467,16 @@ struct webhook_worker *webhook_worker_start(void *ctx, struct executor *exec,
 void webhook_worker_end(struct webhook_worker *w)
 {
     if (w)
-        atomic_store(&w->ended, true);
+        sender_end(&w->sender);
 }
 
 bool webhook_worker_is_idle(const struct webhook_worker *w)
 {
-    return !w || w->sending_n == 0;
+    return !w || sender_is_idle(&w->sender);
 }
 
 void webhook_worker_stop(struct webhook_worker *w)
 {
-    if (!w || !w->queue)
-        return;
-    atomic_store(&w->ended, true);
-    thread_queue_stop(w->queue);
-    w->queue = NULL;
-    TALLOC_FREE(w->client); /* its calls refer to the jobs */
-    TALLOC_FREE(w->sending);
+    if (w)
+        sender_stop(&w->sender);
 }
