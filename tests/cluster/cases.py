@@ -111,27 +111,24 @@ def writer_killed_and_next_cut_off(lab, load):
 
 # --- the other nodes of the database ------------------------------------------------------------------------
 
-def reader_killed(lab, load):
+def without_a_reader(lab, load, end, begin):
     """Commits wait until the node is left out, and then succeed."""
     writer = lab.writer()
     since = time.monotonic()
-    cluster("kill", others(writer)[0])
+    cluster(end, others(writer)[0])
     time.sleep(HOLD_S)
     accepts_again(load, time.monotonic())
     unchanged_writer(lab, writer)
-    cluster("start", others(writer)[0])
+    cluster(begin, others(writer)[0])
     return since
+
+
+def reader_killed(lab, load):
+    return without_a_reader(lab, load, "kill", "start")
 
 
 def reader_paused(lab, load):
-    writer = lab.writer()
-    since = time.monotonic()
-    cluster("pause", others(writer)[0])
-    time.sleep(HOLD_S)
-    accepts_again(load, time.monotonic())
-    unchanged_writer(lab, writer)
-    cluster("resume", others(writer)[0])
-    return since
+    return without_a_reader(lab, load, "pause", "resume")
 
 
 def reader_cut_off(lab, load):

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from book import CUT, Answer, Caller
+from book import Caller
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CLUSTER = ROOT / "scripts/cluster"
@@ -180,42 +180,13 @@ class HostCaller(Caller):
         self.hosts, self.rng, self.node = hosts, random.Random(seed), node
 
     def send(self, method, path, body=None, idempotency_key=None, type="application/json", timeout=60):
-        headers = {"Authorization": "Bearer " + self.key, **({"Content-Type": type} if body is not None else {}),
-                   **({"Idempotency-Key": idempotency_key} if idempotency_key else {})}
         with self.hosts.one(self.rng, self.node) as address:
-            connection = http.client.HTTPConnection(address, self.port, timeout=timeout)
-            try:
-                connection.request(method, "/api/v1" + path, body=body, headers=headers)
-                r = connection.getresponse()
-                return Answer(r.status, {k.lower(): v for k, v in r.getheaders()}, r.read())
-            except (OSError, http.client.HTTPException) as e:
-                return Answer(CUT, why=repr(e))
-            finally:
-                connection.close()
+            return self.exchange(address, method, "/api/v1" + path, body, idempotency_key, type, timeout)
 
     def events(self, id, last):
         """As Caller.events, from one of the hosts."""
         with self.hosts.one(self.rng, self.node) as address:
-            connection = http.client.HTTPConnection(address, self.port, timeout=10)
-            try:
-                connection.request("GET", f"/api/v1/executions/{id}/events", headers={"Authorization": "Bearer " + self.key, "Last-Event-ID": str(last)})
-                yield from self.read_events(connection.getresponse())
-            except (OSError, http.client.HTTPException, ValueError):
-                return
-            finally:
-                connection.close()
-
-    @staticmethod
-    def read_events(stream):
-        number = None
-        while stream.status == 200:
-            line = stream.readline().decode()
-            if not line:
-                return
-            if line.startswith("id:"):
-                number = int(line[3:])
-            elif line.startswith("event:"):
-                yield number, line[6:].strip()
+            yield from self.follow(address, id, last, 10)
 
 
 def json_of(answer, status):

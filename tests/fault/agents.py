@@ -8,14 +8,13 @@ import threading
 import time
 
 from book import BROKEN, CUT, Answer
-from load import UNSURE
+from load import PATIENCE_S, insist
 
 REVISION = "2025-11-25"
 TOOLS = {"answer_now": {"steps": [{"name": "a", "type": "transform", "value": "${/inputs/n}"}]},
          "answer_later": {"steps": [{"name": "wait", "type": "delay", "seconds": 2}, {"name": "a", "type": "transform", "value": "${/inputs/n}"}]}}
 INPUTS = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}, "additionalProperties": False}
 AGENTS = 2
-PATIENCE_S = 90
 
 
 class Agents:
@@ -104,23 +103,9 @@ class Agent(threading.Thread):
             return None, Answer(CUT, why=repr(e))
 
     def insist(self, what, attempt):
-        """Repeats attempt(n), which returns something true or an Answer that is an error, until it is true."""
-        begun, n = time.monotonic(), 0
-        while True:
-            sent = time.monotonic()
-            result = attempt(n)
-            if not isinstance(result, Answer):
-                return result
-            if result.status in UNSURE + (503, BROKEN):
-                self.book.needs_excuse(what, result, sent, time.monotonic())
-            elif result.status != 409:
-                self.book.complain(f"{what}: {result}")
-                return None
-            if time.monotonic() > begun + PATIENCE_S:
-                self.book.complain(f"{what}: the outcome is unknown after {PATIENCE_S} s: {result}")
-                return None
-            n += 1
-            time.sleep(0.2)
+        """What attempt(n) got, or None: it was complained of."""
+        got = insist(self.book, what, attempt, (), unsettled=("idempotency_in_flight",))
+        return None if isinstance(got, Answer) else got
 
     def read(self, connection, response, call):
         """The JSON-RPC response, None if the stream broke, or an Answer with an error status. Notes the ids of events."""

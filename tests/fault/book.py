@@ -45,14 +45,17 @@ class Caller:
         return self.send("POST", "/files", head + content + b"\r\n--x--\r\n", type="multipart/form-data; boundary=x")
 
     def send(self, method, path, body=None, idempotency_key=None, type="application/json", timeout=90, below="/api/v1"):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout, source_address=self.address)
+        return self.exchange("127.0.0.1", method, below + path, body, idempotency_key, type, timeout)
+
+    def exchange(self, host, method, path, body, idempotency_key, type, timeout):
+        connection = http.client.HTTPConnection(host, self.port, timeout=timeout, source_address=self.address)
         headers = {"Authorization": "Bearer " + self.key}
         if body is not None:
             headers["Content-Type"] = type
         if idempotency_key:
             headers["Idempotency-Key"] = idempotency_key
         try:
-            connection.request(method, below + path, body=body, headers=headers)
+            connection.request(method, path, body=body, headers=headers)
             r = connection.getresponse()
             return Answer(r.status, {k.lower(): v for k, v in r.getheaders()}, r.read())
         except (OSError, http.client.HTTPException) as e:
@@ -62,24 +65,30 @@ class Caller:
 
     def events(self, id, last):
         """Yields (number, type) of the events of a run after event `last`, until the stream breaks or ends."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
+        return self.follow("127.0.0.1", id, last, 40)
+
+    def follow(self, host, id, last, timeout):
+        connection = http.client.HTTPConnection(host, self.port, timeout=timeout)
         try:
             connection.request("GET", f"/api/v1/executions/{id}/events",
                                headers={"Authorization": "Bearer " + self.key, "Last-Event-ID": str(last)})
-            stream = connection.getresponse()
-            number = None
-            while stream.status == 200:
-                line = stream.readline().decode()
-                if not line:
-                    return
-                if line.startswith("id:"):
-                    number = int(line[3:])
-                elif line.startswith("event:"):
-                    yield number, line[6:].strip()
+            yield from self.read_events(connection.getresponse())
         except (OSError, http.client.HTTPException, ValueError):
             return
         finally:
             connection.close()
+
+    @staticmethod
+    def read_events(stream):
+        number = None
+        while stream.status == 200:
+            line = stream.readline().decode()
+            if not line:
+                return
+            if line.startswith("id:"):
+                number = int(line[3:])
+            elif line.startswith("event:"):
+                yield number, line[6:].strip()
 
 
 class Run:

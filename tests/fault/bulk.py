@@ -4,7 +4,7 @@ import random
 import threading
 import time
 
-from load import UNSURE
+from load import insist
 from stack import eventually
 
 FAILS = {"steps": [{"name": "good", "type": "transform", "value": 7},
@@ -31,22 +31,10 @@ class Bulk(threading.Thread):
             self.one_round(n, self.rng.choice(("stop", "retry", "retry", "purge")))
 
     def insist(self, path, body, wanted, key):
-        """Repeats the request until its outcome is known: its key makes that safe."""
-        until = time.monotonic() + 90
-        while True:
-            sent = time.monotonic()
-            answer = self.caller.call("POST", path, body, idempotency_key=key)
-            if answer.status == wanted:
-                return answer
-            if answer.status in UNSURE + (503,):
-                self.book.needs_excuse(path.split("/")[-1], answer, sent, time.monotonic())
-            elif answer.code not in ("idempotency_in_flight", "quota_exceeded"):
-                self.book.complain(f"POST {path}: {answer}")
-                return None
-            if time.monotonic() > until:
-                self.book.complain(f"POST {path}: the outcome is unknown after 90 s: {answer}")
-                return None
-            self.ended.wait(0.5)
+        """None: it was complained of."""
+        answer = insist(self.book, f"POST {path}", lambda n: self.caller.call("POST", path, body, idempotency_key=key), (wanted,),
+                        unsettled=("idempotency_in_flight", "quota_exceeded"))
+        return answer if answer.status == wanted else None
 
     def one_round(self, n, action):
         """Starts a batch and a job on it. Of a retry or a purge, those runs are items that have ended when they are collected."""

@@ -5,7 +5,7 @@ import random
 import threading
 import time
 
-from load import UNSURE
+from load import insist
 from stack import eventually
 
 PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
@@ -43,22 +43,7 @@ class Grants(threading.Thread):
                 self.insist("POST", f"/executions/{self.rng.choice(self.runs)}/stop", (200, 400, 404))
 
     def insist(self, method, path, wanted, body=None, key=None):
-        """Repeats the request until its outcome is known; it may be repeated."""
-        until = time.monotonic() + 90
-        while True:
-            sent = time.monotonic()
-            answer = self.caller.call(method, path, body, idempotency_key=key)
-            if answer.status in wanted:
-                return answer
-            if answer.status in UNSURE + (503,):
-                self.book.needs_excuse(path.split("/")[-1], answer, sent, time.monotonic())
-            elif answer.status != 409 or answer.code != "idempotency_in_flight":
-                self.book.complain(f"{method} {path}: {answer}")
-                return answer
-            if time.monotonic() > until:
-                self.book.complain(f"{method} {path}: the outcome is unknown after 90 s: {answer}")
-                return answer
-            self.ended.wait(0.2)
+        return insist(self.book, f"{method} {path}", lambda n: self.caller.call(method, path, body, idempotency_key=key), wanted)
 
     def grant(self, reference):
         start = self.rng.choice((None, None, 1, 4))

@@ -4,12 +4,38 @@ import random
 import threading
 import time
 
-from book import CUT, Run
+from book import BROKEN, CUT, Answer, Run
 from programs import WEIGHTS, Skill
 
 CONTENTS = [b"shared %d " % n * 1000 for n in range(3)]
 UNSURE = (CUT, 502, 504)
 ENDS = ("execution.succeeded", "execution.failed", "execution.stopped")
+
+
+PATIENCE_S = 90
+
+
+def insist(book, what, attempt, wanted, unsettled=("idempotency_in_flight",), is_excused=lambda answer, waited_s: False):
+    """Repeats attempt(n), which sends a request that may be repeated, until its outcome is known: a status of `wanted`, or anything but an Answer.
+    An answer whose code is one of `unsettled` is no outcome and no error. is_excused: the error needs no fault. Returns the last answer, also
+    one that was complained of."""
+    begun, n = time.monotonic(), 0
+    while True:
+        sent = time.monotonic()
+        answer = attempt(n)
+        if not isinstance(answer, Answer) or answer.status in wanted:
+            return answer
+        if answer.status in UNSURE + (503, BROKEN):
+            if not is_excused(answer, time.monotonic() - begun):
+                book.needs_excuse(what.split("/")[-1], answer, sent, time.monotonic())
+        elif answer.code not in unsettled:
+            book.complain(f"{what}: {answer}")
+            return answer
+        if time.monotonic() > begun + PATIENCE_S:
+            book.complain(f"{what}: the outcome is unknown after {PATIENCE_S} s: {answer}")
+            return answer
+        n += 1
+        time.sleep(0.2)
 
 
 class Client(threading.Thread):

@@ -4,7 +4,7 @@ import random
 import threading
 import time
 
-from load import UNSURE
+from load import insist
 from stack import eventually
 
 EVERY_S = 10
@@ -42,24 +42,9 @@ class Schedules(threading.Thread):
                 self.insist("POST", f"/schedules/{schedule}/{self.rng.choice(('pause', 'resume'))}", 200)
 
     def insist(self, method, path, wanted, key=None):
-        """Repeats the request until its outcome is known; it may be repeated."""
-        until = time.monotonic() + 90
-        while True:
-            sent = time.monotonic()
-            answer = self.caller.call(method, path, idempotency_key=key)
-            if answer.status == wanted:
-                return answer
-            if answer.status in UNSURE + (503,):
-                # the scheduler may decide the same schedule again and again: 503 needs no fault then
-                if answer.status != 503 or key:
-                    self.book.needs_excuse(path.split("/")[-1], answer, sent, time.monotonic())
-            elif answer.status != 409 or answer.code != "idempotency_in_flight":
-                self.book.complain(f"{method} {path}: {answer}")
-                return answer
-            if time.monotonic() > until:
-                self.book.complain(f"{method} {path}: the outcome is unknown after 90 s: {answer}")
-                return answer
-            self.ended.wait(0.2)
+        # without a key the scheduler may decide the same schedule again and again: 503 needs no fault then
+        return insist(self.book, f"{method} {path}", lambda n: self.caller.call(method, path, idempotency_key=key), (wanted,),
+                      is_excused=lambda answer, waited_s: answer.status == 503 and not key)
 
     def trigger(self, schedule, key):
         self.triggers[key] = [schedule, None]

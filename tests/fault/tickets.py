@@ -7,7 +7,7 @@ import threading
 import time
 import urllib.parse
 
-from load import UNSURE
+from load import UNSURE, insist
 from stack import eventually
 
 PROGRAM = {"steps": [{"name": "ask", "type": "wait", "signal": "approved", "timeout_seconds": 900}], "outputs": "${/steps/ask/result/data}"}
@@ -52,33 +52,23 @@ class Tickets(threading.Thread):
 
     def one_answer(self, id, path, person, later):
         time.sleep(later)  # when this person reads the mail
-        outcome = self.insist("POST", path, (202, 410), {"person": person}, person=person, unsure=lambda: self.runs[id].setdefault(person, None))
+        outcome = self.insist_on_answer(id, path, person)
         if outcome.status == 202:
             self.runs[id][person] = True
         self.book.count(f"answers {outcome.status}")
 
-    def insist(self, method, path, wanted, body=None, key=None, person=None, unsure=lambda: None):
-        """Repeats the request until its outcome is known; it may be repeated."""
-        what = "answer of a ticket" if person else path.split("/")[-1]  # the path of a ticket is a secret
-        begun = time.monotonic()
-        while True:
-            sent = time.monotonic()
-            answer = self.caller.send(method, path, json.dumps(body), key, below="" if person else "/api/v1")
-            if answer.status in wanted:
-                return answer
-            if answer.status in UNSURE + (503,):
-                if answer.status != 503:
-                    unsure()
-                # 503 also says that an executor is just taking the run up, which does not take long (docs/api.md, Tickets for signals)
-                if answer.status != 503 or not person or time.monotonic() > begun + BUSY_S:
-                    self.book.needs_excuse(what, answer, sent, time.monotonic())
-            elif answer.status != 409 or answer.code != "idempotency_in_flight":
-                self.book.complain(f"{method} {what}: {answer}")
-                return answer
-            if time.monotonic() > begun + 90:
-                self.book.complain(f"{method} {what}: the outcome is unknown after 90 s: {answer}")
-                return answer
-            time.sleep(0.2)
+    def insist(self, method, path, wanted, body=None, key=None):
+        return insist(self.book, f"{method} {path}", lambda n: self.caller.call(method, path, body, idempotency_key=key), wanted)
+
+    def insist_on_answer(self, id, path, person):
+        def attempt(n):
+            answer = self.caller.send("POST", path, json.dumps({"person": person}), below="")
+            if answer.status in UNSURE:  # it may be stored
+                self.runs[id].setdefault(person, None)
+            return answer
+        # 503 also says that an executor is just taking the run up, which does not take long (docs/api.md, Tickets for signals)
+        return insist(self.book, "answer of a ticket", attempt, (202, 410),
+                      is_excused=lambda answer, waited_s: answer.status == 503 and waited_s < BUSY_S)
 
     def finish(self):
         """When all servers are up: every person gets an outcome."""
