@@ -2,6 +2,7 @@
 
 A module may set SETTINGS = {"section.key": value}, TLS = True, DEMO = True and OBJECTS = True (blob.store = s3) before its tests.
 """
+import contextlib
 import os
 import re
 import sys
@@ -12,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "fault")]
 from objects import object_store  # noqa: E402
 from proxy import Proxy  # noqa: E402
-from stack import Effects, Stack  # noqa: E402
+from stack import Effects, Stack, running  # noqa: E402
 
 
 def pytest_configure(config):
@@ -54,19 +55,11 @@ def stack(request):
     settings = {**(getattr(request.module, "SETTINGS", None) or {}), **(objects.settings if objects else {})}
     s = Stack(settings, getattr(request.module, "TLS", False), getattr(request.module, "DEMO", False))
     s.objects = objects
-    try:
+    with contextlib.ExitStack() as ends:
         if objects:
+            ends.callback(objects.close)
             objects.start()
-        s.start()
-    except BaseException:
-        s.stop()
-        if objects:
-            objects.close()
-        raise
-    yield s
-    s.close()
-    if objects:
-        objects.close()
+        yield ends.enter_context(running(s))
 
 
 @pytest.fixture(scope="module")

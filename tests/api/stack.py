@@ -6,6 +6,7 @@ Client       an HTTP client with an API key
 Effects      an HTTP server on loopback that records the requests that runs send
 """
 import collections
+import contextlib
 import json
 import os
 import pathlib
@@ -258,6 +259,18 @@ class Stack:
         assert not left, f"processes left over: {left}"
         assert not reports, "\n".join(reports)
         shutil.rmtree(self.dir)
+
+
+@contextlib.contextmanager
+def running(stack):
+    """The stack, started. It is stopped at the end, and also if one of its servers does not start."""
+    try:
+        stack.start()
+    except BaseException:
+        stack.stop()
+        raise
+    yield stack
+    stack.close()
 
 
 class Workspace:

@@ -12,7 +12,7 @@ import pathlib
 import pytest
 import requests
 
-from stack import BIN, Stack, alive, children_of, eventually, kill
+from stack import BIN, Stack, alive, children_of, eventually, kill, running
 from upgrade_load import Load, check_all
 
 pytestmark = pytest.mark.serial
@@ -33,13 +33,8 @@ def bin_dir():
 def stack(bin_dir):
     s = Stack(SETTINGS)
     s.env["MILLRACE_BIN"] = str(bin_dir)
-    try:
-        s.start()
-    except BaseException:
-        s.stop()
-        raise
-    yield s
-    s.close()
+    with running(s):
+        yield s
 
 
 @pytest.fixture(scope="module")

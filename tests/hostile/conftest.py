@@ -12,7 +12,7 @@ import pytest
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent), str(pathlib.Path(__file__).resolve().parents[1] / "api")]
 from memory import SERVERS, Limits  # noqa: E402
-from stack import Effects, Stack  # noqa: E402
+from stack import Effects, Stack, running  # noqa: E402
 from victim import Victim, fenced, judge  # noqa: E402
 
 SAMPLES = int(os.environ.get("HOSTILE_SAMPLES", "100"))
@@ -52,13 +52,8 @@ def stack(request):
     # queue_ms and the limits per address have their defaults: an attacker who makes the pool reject the victim's requests has succeeded
     s = (LimitedStack if MEMORY_MIB else Stack)({"api.queue_ms": "100", "nginx.address_connections": "1000", "nginx.address_requests": "1000", "nginx.address_burst": "2000",
                "api.unknown_keys_per_s": "100", **getattr(request.module, "SETTINGS", {})}, getattr(request.module, "TLS", False))
-    try:
-        s.start()
-    except BaseException:
-        s.stop()
-        raise
-    yield s
-    s.close()
+    with running(s):
+        yield s
 
 
 @pytest.fixture
