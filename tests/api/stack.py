@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -51,9 +52,25 @@ def eventually(check, seconds=10.0, what="the condition"):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that stays this process' own, also while nothing listens at it: it is below those that the kernel gives to connections,
+    and a name in the abstract namespace of Unix sockets keeps it from the other processes of the tests."""
+    first_of_connections = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.sample(range(min(20000, first_of_connections // 2), first_of_connections), 200):
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind(f"\0millrace-test-port-{port}")
+            with socket.socket() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            name.close()
+            continue
+        own_ports.append(name)
+        return port
+    raise AssertionError("no free port found in 200 tries")
+
+
+own_ports = []  # sockets that keep the names of free_port until this process ends
 
 
 def unique_members(pairs):

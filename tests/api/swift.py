@@ -122,6 +122,7 @@ class SwiftStore:
     def kill(self):
         self.signal("proxy", signal.SIGKILL)
         self.processes["proxy"].wait()
+        eventually(lambda: not self.answers(), 30, "the end of the proxy's workers, which hold its port")
 
     def pause(self):
         self.signal("proxy", signal.SIGSTOP)
