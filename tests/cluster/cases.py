@@ -66,8 +66,7 @@ def writer_cut_off(lab, load):
     """From the other nodes; clients reach all three."""
     old = lab.writer()
     since = time.monotonic()
-    for node in others(old):
-        cluster("cut", old, node)
+    cluster("cut", old, *others(old))
     another_writer(lab, load, old)
     cluster("heal", old)
     return since
@@ -135,8 +134,7 @@ def reader_cut_off(lab, load):
     writer = lab.writer()
     reader = others(writer)[0]
     since = time.monotonic()
-    for node in others(reader):
-        cluster("cut", reader, node)
+    cluster("cut", reader, *others(reader))
     time.sleep(HOLD_S)
     accepts_again(load, time.monotonic())
     unchanged_writer(lab, writer)
@@ -327,8 +325,7 @@ def application_host_paused(lab, load):
 def application_host_isolated(lab, load):
     """From every other host, for longer than its lease."""
     since = time.monotonic()
-    for node in (*DATABASES, "store", "app2", "app3"):
-        cluster("cut", "app1", node)
+    cluster("cut", "app1", *DATABASES, "store", "app2", "app3")
     time.sleep(ISOLATED_S)
     cluster("heal", "app1")
     accepts_again(load, time.monotonic())
@@ -386,10 +383,8 @@ def redis_two_masters(lab, load):
     """app1 goes on with the old master; the other hosts and Sentinel have a new one."""
     [old] = one_master(lab)
     since = time.monotonic()
-    for node in (*others(old), "app2", "app3"):
-        cluster("cut", old, node, "--redis")
-    for node in others(old):
-        cluster("cut", "app1", node, "--redis")
+    cluster("cut", old, *others(old), "app2", "app3", "--redis")
+    cluster("cut", "app1", *others(old), "--redis")
     await_true(lambda: len(lab.redis_masters()) == 2, RECOVERY_S, "two masters")
     repeat_keys(lab, load)
     time.sleep(HOLD_S)
