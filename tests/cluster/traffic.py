@@ -66,7 +66,7 @@ class Load:
                 run.id = answer.json["execution_id"]
                 self.accepted.append(time.monotonic())
                 return
-            if answer.status == 409 and answer.code == "idempotency_in_progress":
+            if answer.status == 409 and answer.code == "idempotency_in_flight":
                 time.sleep(0.1)
                 continue
             if answer.status not in (503, *UNSURE):
