@@ -100,6 +100,14 @@ class Laboratory:
         writers = [node for node, status in said.items() if status == 200]
         return writers[0] if len(writers) == 1 else None
 
+    def is_whole(self):
+        """Three nodes in one component, all of them synced."""
+        try:
+            return all(self.sql("SHOW STATUS LIKE 'wsrep_cluster_size'", n) == [["wsrep_cluster_size", "3"]] and
+                       self.sql("SHOW STATUS LIKE 'wsrep_local_state'", n) == [["wsrep_local_state", "4"]] for n in DATABASES)
+        except (Failed, subprocess.TimeoutExpired):
+            return False
+
     def is_ready(self, app):
         return ask(APPLICATIONS[app], 8080, "/readyz", 5) == 200
 
@@ -135,10 +143,10 @@ class Laboratory:
 
     def counts(self):
         """What the logs of the application hosts have told so far."""
-        api = self.log("api")
+        api, executor = self.log("api"), self.log("executor")
         settled = [(int(a), int(b)) for a, b in re.findall(r"accept\.settled runs=(\d+) committed=(\d+)", api)]
-        return {"COMMITs answered 1180": api.count("db.commit_unanswered errno=1180"), "runs settled": sum(a for a, _ in settled),
-                "of which stood": sum(b for _, b in settled), "fenced executors": self.log("executor").count("executor.fenced")}
+        return {"COMMITs answered 1180": (api + executor).count("db.commit_unanswered errno=1180"), "runs settled": sum(a for a, _ in settled),
+                "of which stood": sum(b for _, b in settled), "fenced executors": executor.count("executor.fenced")}
 
 
 class Hosts:

@@ -34,13 +34,7 @@ RESTLESS = {"executors", "upkeep_tasks", "cluster_writer", "run_counts"}
 # --- checks -------------------------------------------------------------------------------------------------
 
 def await_whole(lab):
-    def whole():
-        try:
-            return all(lab.sql("SHOW STATUS LIKE 'wsrep_cluster_size'", n) == [["wsrep_cluster_size", "3"]] and
-                       lab.sql("SHOW STATUS LIKE 'wsrep_local_state'", n) == [["wsrep_local_state", "4"]] for n in DATABASES)
-        except (Failed, subprocess.TimeoutExpired):
-            return False
-    await_true(whole, RECOVERY_S, "three synced nodes")
+    await_true(lab.is_whole, RECOVERY_S, "three synced nodes")
     await_true(lambda: lab.writer(), RECOVERY_S, "one writer")
 
 

@@ -1,4 +1,5 @@
 """What clients do while a case makes its fault: they start runs, follow them, upload and download files, and run a skill on them."""
+import contextlib
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ import time
 import uuid
 
 from book import CUT, Book, Run
-from laboratory import APPLICATIONS, HostCaller, await_true, json_of
+from laboratory import APPLICATIONS, RECOVERY_S, Failed, HostCaller, await_true, json_of
 from load import follow
 from skills import manifest, package
 
@@ -39,7 +40,9 @@ class Load:
     def __init__(self, lab, hosts, workflow, seed):
         self.book, self.workflow, self.seed = Book(), workflow, seed
         self.accepted = []   # times
+        self.patience_s = 60  # a client without an answer for so long goes on without it
         self.ended = threading.Event()
+        self.gate, self.is_open, self.waiting = threading.Condition(), True, 0
         self.followers = []
         self.threads = [threading.Thread(target=self.work, args=(n, HostCaller(lab.key, hosts, f"{seed}/{n}")), daemon=True) for n in range(CLIENTS)]
         for t in self.threads:
@@ -49,6 +52,7 @@ class Load:
         n = 0
         while not self.ended.is_set():
             n += 1
+            self.pass_gate()
             r = f"{self.seed}-{number}-{n}"
             run = Run(r, caller, None, {"r": r}, f"key {r}" if caller.rng.random() < 0.5 else None)
             self.book.add(run)
@@ -79,6 +83,29 @@ class Load:
                 return  # a run without a key is never sent twice
             if self.ended.wait(0.2):
                 return
+
+    @contextlib.contextmanager
+    def held(self, lab):
+        """In the block no client sends anything and no run is left; when it ends, all clients send at once."""
+        with self.gate:
+            self.is_open = False
+            everybody = self.gate.wait_for(lambda: self.waiting == CLIENTS, RECOVERY_S)
+        try:
+            if not everybody:
+                raise Failed(f"a client has waited for an answer for {RECOVERY_S} s")
+            await_true(lambda: lab.sql("SELECT COUNT(*) FROM executions WHERE state < 3", lab.writer()) == [["0"]], RECOVERY_S, "the end of all runs")
+            yield
+        finally:
+            with self.gate:
+                self.is_open = True
+                self.gate.notify_all()
+
+    def pass_gate(self):
+        with self.gate:
+            self.waiting += 1
+            self.gate.notify_all()
+            self.gate.wait_for(lambda: self.is_open)
+            self.waiting -= 1
 
     def stop(self):
         self.ended.set()
