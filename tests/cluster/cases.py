@@ -318,15 +318,21 @@ def application_host_killed(lab, load):
     cluster("kill", "app1")
     accepts_again(load, time.monotonic())
     cluster("start", "app1")
+    await_true(lambda: lab.is_ready("app1"), RECOVERY_S, "app1 ready")
     return since
 
 
 def application_host_paused(lab, load):
     """Longer than its lease: others take its runs, and what it writes later is refused."""
+    load.patience_s = 3  # it takes connections and does not answer
     since = time.monotonic()
     cluster("pause", "app1")
+    await_true(lambda: ask(APPLICATIONS["app1"], 8080, "/readyz", 2) is None, RECOVERY_S, "app1 silent")
+    load.hosts.leave_out("app1")
     time.sleep(ISOLATED_S)
     cluster("resume", "app1")
+    await_true(lambda: lab.is_ready("app1"), RECOVERY_S, "app1 ready")
+    load.hosts.use("app1")
     accepts_again(load, time.monotonic())
     return since
 

@@ -169,6 +169,10 @@ class Hosts:
                 self.active[node] -= 1
                 self.changed.notify_all()
 
+    def leave_out(self, node):
+        with self.changed:
+            del self.used[node]
+
     def drain(self, node):
         with self.changed:
             del self.used[node]

@@ -65,7 +65,7 @@ class Load:
     def start(self, run):
         for _ in range(200):
             sent = time.monotonic()
-            answer = run.caller.call("POST", f"/workflows/{self.workflow}/run-async", {"inputs": run.inputs}, run.key, timeout=60)
+            answer = run.caller.call("POST", f"/workflows/{self.workflow}/run-async", {"inputs": run.inputs}, run.key, timeout=self.patience_s)
             if answer.status == 202:
                 run.id = answer.json["execution_id"]
                 self.accepted.append(time.monotonic())
