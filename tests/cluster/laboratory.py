@@ -124,8 +124,8 @@ class Laboratory:
                               capture_output=True, text=True, timeout=120)
         return done.returncode, done.stdout + done.stderr
 
-    def ran(self, node, *args):
-        code, out = self.cli(node, *args)
+    def ran(self, node, *args, **kwargs):
+        code, out = self.cli(node, *args, **kwargs)
         if code != 0:
             raise Failed(f"millrace {' '.join(map(str, args))}: {out}")
         return out

@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT / "tests/cluster"), str(ROOT / "tests/fault"), str(ROOT
 from book import Book, Run  # noqa: E402
 from cases import CASES, SHORT, WITH_FILES  # noqa: E402
 from check import check_rows, read_rows  # noqa: E402
-from laboratory import CLUSTER, DATABASES, RECOVERY_S, Failed, HostCaller, Hosts, Laboratory, WriterWatch, await_true, cluster, json_of  # noqa: E402
+from laboratory import BIN, CLUSTER, DATABASES, RECOVERY_S, Failed, HostCaller, Hosts, Laboratory, WriterWatch, await_true, cluster, json_of  # noqa: E402
 from traffic import PROGRAM, FileLoad, Load, install_skill  # noqa: E402
 
 WORKING_S = 2        # the load before a fault
@@ -152,9 +152,9 @@ def run_case(lab, name, workflow, everything):
 def run_cases(a):
     """In the client's namespace, on a cluster that runs."""
     lab = Laboratory(pathlib.Path(os.environ["MILLRACE_CLUSTER"]))
-    os.environ.pop("MILLRACE_SOURCE", None)  # from now on the programs of this tree
+    before = os.environ.pop("MILLRACE_SOURCE", None)  # from now on the programs of this tree
     workflow = json_of(HostCaller(lab.key, Hosts(), 0).call("POST", "/workflows", {"name": "load", "program": PROGRAM}), 201)["id"]
-    install_skill(lab)
+    install_skill(lab, pathlib.Path(before) / "bin" if before else BIN)
     names = [n for n in (a.only or (SHORT if a.short else [c for c in CASES if c != "rolling_upgrade"])) for _ in range(a.repeat)]
     until = time.monotonic() + a.hours * 3600
     everything, failed = Book(), 0

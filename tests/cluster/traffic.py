@@ -28,10 +28,11 @@ json.dump({"sha256": hashlib.sha256(data).hexdigest(), "r": inputs["r"]}, sys.st
 """
 
 
-def install_skill(lab):
+def install_skill(lab, bin):
+    """bin: the programs with which the cluster was created."""
     with tempfile.TemporaryDirectory() as d:
         directory = package(pathlib.Path(d) / "lab", manifest("lab", timeout_seconds=90), main_py=SKILL)
-        lab.ran("app1", "skill", "install", directory, "--workspace", lab.workspace)
+        lab.ran("app1", "skill", "install", directory, "--workspace", lab.workspace, bin=bin)
 
 
 class Load:
