@@ -188,6 +188,8 @@ def count_lost(load, gone):
     load.told["rounds"] = load.told.get("rounds", 0) + 1
     load.told["acknowledged runs lost"] = load.told.get("acknowledged runs lost", 0) + len(gone)
     load.told["rounds with a loss"] = load.told.get("rounds with a loss", 0) + bool(gone)
+    if KILL_ROUNDS > 1:
+        print(f"    round {load.told['rounds']}: {len(gone)} acknowledged runs lost of {len(load.accepted)}", flush=True)
 
 
 def all_killed(lab, load):

@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -118,6 +119,11 @@ class CaseLoad(Load):
             self.files.check()
 
 
+def print_complaints(book):
+    for sentence, id in book.wrong[:20]:
+        print(f"    {sentence} {id or ''}", flush=True)
+
+
 def run_case(lab, name, workflow, everything):
     begun = time.monotonic()
     before = lab.counts()
@@ -127,6 +133,9 @@ def run_case(lab, name, workflow, everything):
         await_true(lambda: len(load.accepted) > 20, RECOVERY_S, "the load")
         time.sleep(WORKING_S)
         since = CASES[name](lab, load)
+    except Failed:
+        print_complaints(load.book)
+        raise
     finally:
         load.stop()
         watch.stop()
@@ -144,8 +153,7 @@ def run_case(lab, name, workflow, everything):
     writer = f"; another writer after {detected:.1f} s" if detected is not None else ""
     print(f"{name:30} {'FAILED' if load.book.wrong else 'ok':6} {time.monotonic() - begun:4.0f} s ({time.monotonic() - checking:.0f} s of checks)  {len(load.accepted):5} accepted; longest pause {gap:4.1f} s, over after {load.resumed(since):.1f} s{writer}; "
           + "; ".join(f"{what}: {n}" for what, n in found.items()), flush=True)
-    for sentence, id in load.book.wrong[:20]:
-        print(f"    {sentence} {id or ''}", flush=True)
+    print_complaints(load.book)
     return not load.book.wrong
 
 
@@ -188,6 +196,7 @@ def main():
     a = parser.parse_args()
     if a.inside:
         sys.exit(run_cases(a))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # whoever ends the test too late wants no cluster left
     directory = tempfile.mkdtemp(prefix="mrc-", dir="/tmp")
     os.rmdir(directory)
     os.environ["MILLRACE_CLUSTER"] = directory
