@@ -212,7 +212,8 @@ static void on_job_finished(struct thread_job *finished, void *arg)
 {
     struct stream_db_job *job = (struct stream_db_job *)finished;
     job->on_done(job);
-    talloc_free(job);
+    if (!job->is_kept)
+        talloc_free(job);
 }
 
 static int stream_db_thread_destroy(struct stream_db_thread *thread)

@@ -1,7 +1,7 @@
 /* The database thread of the event daemon: it reads from MariaDB, and the executors' log from Redis, so that
  * the loop thread never blocks. The
- * loop creates a job and submits it; the thread executes it; the loop then calls on_done and frees the job.
- * While a job is submitted, the loop may only access its `owner`, which the thread does not use. */
+ * loop creates a job and submits it; the thread executes it; the loop then calls on_done and frees the job,
+ * unless on_done keeps it. While a job is submitted, the loop may only access its `owner`, which the thread does not use. */
 #pragma once
 
 #include <event2/event.h>
@@ -35,6 +35,8 @@ struct stream_db_job {        /* a talloc root */
     /* set to NULL by the loop if the submitter was freed */
     void *owner;
     void (*on_done)(struct stream_db_job *job);
+    /* set by on_done: its owner frees the job, or has made it a child of its own */
+    bool is_kept;
     enum err error;
 
     /* STREAM_DB_EVENTS: at most one page of the events after `after`, formatted as server-sent events, as the

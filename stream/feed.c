@@ -23,6 +23,12 @@ enum {
     UNSENT_LOW = 16 * 1024,
     /* pages of one workspace that are read at a time: the database thread serves all workspaces */
     PAGES_MAX = 2,
+    /* What is new goes out in slices, this far apart and to so many subscribers at least, in at most so many
+     * slices: a thousand streams that are written at once hold nginx' loop, and every request behind them, for
+     * as long as that takes. All slices fit into POLL_MS. */
+    SLICE_MS = 5,
+    SLICE_SUBSCRIBERS = 16,
+    SLICES_MAX = 32,
 };
 
 struct feed_watch {
@@ -36,6 +42,11 @@ struct feed_watch {
     size_t pages;
     /* the database job in flight, or NULL */
     struct stream_db_job *job;
+    /* The job whose rows go out in slices, or NULL. The next subscriber that gets them, and how many get them
+     * in a slice. */
+    struct stream_db_job *news;
+    struct feed_subscriber *next;
+    size_t slice;
     /* there was more than one page */
     bool has_more;
     /* CLOCK_BOOTTIME milliseconds */
@@ -44,7 +55,7 @@ struct feed_watch {
 
 struct feeds {
     struct stream_db_thread *db_thread;
-    struct event *timer;
+    struct event *timer, *slice_timer;
     int64_t keep_ms;
     size_t count;
     LIST_HEAD(feed_watch_list, feed_watch) all;
@@ -178,16 +189,52 @@ static void feed_on_page(struct stream_db_job *job)
 
 /* --- what is new --- */
 
-static void send_news(struct feed_watch *w, struct stream_db_job *job)
+/* Sends what is new to the subscribers of one slice. True if more are left. */
+static bool send_slice(struct feed_watch *w)
 {
-    struct feed_subscriber *s;
-    LIST_FOREACH(s, &w->subscribers, entry)
-    {
+    for (size_t n = 0; w->next && n < w->slice; n++) {
+        struct feed_subscriber *s = w->next;
+        w->next = LIST_NEXT(s, entry);
         /* one that receives slowly falls behind, and reads pages of its own when its output was sent */
         s->is_live = s->is_live && s->callbacks->unsent(s) <= UNSENT_MAX;
         if (s->is_live)
-            feed_send(s, job, INT64_MAX);
+            feed_send(s, w->news, INT64_MAX);
     }
+    if (w->next)
+        return true;
+    TALLOC_FREE(w->news);
+    return false;
+}
+
+static void feeds_on_slice(evutil_socket_t fd, short what, void *arg)
+{
+    static const struct timeval pause = {.tv_usec = SLICE_MS * 1000};
+    struct feeds *feeds = arg;
+    struct feed_watch *w;
+    bool is_left = false;
+    LIST_FOREACH(w, &feeds->all, entry)
+    {
+        if (w->news)
+            is_left |= send_slice(w);
+    }
+    if (is_left && !event_pending(feeds->slice_timer, EV_TIMEOUT, NULL))
+        event_add(feeds->slice_timer, &pause);
+}
+
+/* Keeps the job, because its rows go out in slices. */
+static void send_news(struct feed_watch *w, struct stream_db_job *job)
+{
+    const struct feed_subscriber *s;
+    size_t n = 0;
+    LIST_FOREACH(s, &w->subscribers, entry)
+    {
+        n++;
+    }
+    job->is_kept = true;
+    w->news = talloc_steal(w, job);
+    w->next = LIST_FIRST(&w->subscribers);
+    w->slice = n / SLICES_MAX + 1 > SLICE_SUBSCRIBERS ? n / SLICES_MAX + 1 : SLICE_SUBSCRIBERS;
+    feeds_on_slice(-1, 0, w->feeds);
 }
 
 static void feed_on_news(struct stream_db_job *job)
@@ -202,8 +249,8 @@ static void feed_on_news(struct stream_db_job *job)
     if (w->last < 0) {
         w->last = job->feed_until;
     } else if (job->feed_n > 0) {
-        send_news(w, job);
         w->last = job->feed_rows[job->feed_n - 1].id;
+        send_news(w, job);
     }
 }
 
@@ -276,7 +323,7 @@ static void feeds_on_tick(evutil_socket_t fd, short what, void *arg)
             continue;
         if (now_ms - w->checked_ms >= CHECK_MS)
             check_feed(w, now_ms);
-        else if (w->has_more || now_ms - w->polled_ms >= every_ms)
+        else if (!w->news && (w->has_more || now_ms - w->polled_ms >= every_ms))
             poll_feed(w, now_ms);
     }
 }
@@ -287,6 +334,8 @@ static int feeds_destroy(struct feeds *feeds)
 {
     if (feeds->timer)
         event_free(feeds->timer);
+    if (feeds->slice_timer)
+        event_free(feeds->slice_timer);
     return 0;
 }
 
@@ -299,7 +348,8 @@ struct feeds *feeds_new(void *ctx, struct event_base *base, struct stream_db_thr
     feeds->keep_ms = keep_ms;
     feeds->timer = event_new(base, -1, EV_PERSIST, feeds_on_tick, feeds);
     talloc_set_destructor(feeds, feeds_destroy);
-    if (!feeds->timer || event_add(feeds->timer, &tick) != 0)
+    feeds->slice_timer = evtimer_new(base, feeds_on_slice, feeds);
+    if (!feeds->timer || !feeds->slice_timer || event_add(feeds->timer, &tick) != 0)
         log_error("stream.start_failed", "what=\"timer of feeds\"");
     return feeds;
 }
@@ -344,6 +394,7 @@ void feeds_remove(struct feed_subscriber *s)
     }
     s->job = NULL;
     s->watch = NULL;
+    w->next = w->next == s ? LIST_NEXT(s, entry) : w->next;
     LIST_REMOVE(s, entry);
     if (!LIST_EMPTY(&w->subscribers))
         return;
