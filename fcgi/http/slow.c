@@ -1,10 +1,13 @@
 #include "fcgi/http/slow.h"
 
+#include <talloc.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "mariadb/db.h"
 #include "store/share_limits.h"
 
 static bool try_for(struct request *r, int64_t wait_ms)
@@ -44,15 +47,31 @@ static void drop_reply(struct request *r, size_t headers_n)
     r->problem = (struct request_problem){0};
 }
 
+/* Rows that statements of this connection have read; -1: not known. */
+static int64_t rows_read(const struct request *r)
+{
+    struct db_rows *read;
+    void *ctx = talloc_new(NULL);
+    int64_t n = -1;
+    if (db_run(r->app->db, ctx, SQL_ROWS_READ, NULL, 0, &read) == OK && read->count == 1)
+        n = db_int(read, 0, ROWS_READ_N);
+    talloc_free(ctx);
+    return n;
+}
+
+/* A time alone does not tell a slow read: on a busy host every read takes long, and callers that read little
+ * must not wait for each other. */
 static int read_in_turn(struct request *r, route_handler *handler)
 {
     struct slow_share *share = &r->app->shared->slow;
     int64_t limit_us = r->app->config->api.slow_read_ms * 1000;
     if (!slow_begin(r))
         return r->reply.status;
-    int64_t began_us = clock_boot_us();
+    int64_t rows = rows_read(r), began_us = clock_boot_us();
     int status = handler(r);
-    if (clock_boot_us() - began_us >= limit_us)
+    int64_t took_us = clock_boot_us() - began_us;
+    if (took_us >= SLOW_READ_SURE * limit_us ||
+        (took_us >= limit_us && (rows < 0 || rows_read(r) - rows >= SLOW_READ_ROWS)))
         slow_share_note_reader(share, &r->access.workspace_id, clock_boot_ms());
     return status;
 }
@@ -72,7 +91,6 @@ int slow_read(struct request *r, route_handler *handler)
     db_limit_reads(app->db, 0);
     if (!was_cut)
         return status;
-    slow_share_note_reader(&app->shared->slow, workspace, clock_boot_ms());
     drop_reply(r, headers_n);
     return read_in_turn(r, handler);
 }

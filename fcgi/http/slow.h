@@ -17,6 +17,10 @@ enum {
     SLOW_JSON_BYTES = 8 * 1024,
     /* Units of work of a validation that take a millisecond (schema/schema.h). */
     SLOW_VALIDATION = 20000,
+    /* A read in its turn was slow if it took api.slow_read_ms and read so many rows (some 2 us each), or took
+     * so many times api.slow_read_ms, whatever it read. */
+    SLOW_READ_ROWS = 20000,
+    SLOW_READ_SURE = 4,
 };
 
 /* As slow_try, but does not wait: false if it is not the request's turn now. */
@@ -28,8 +32,9 @@ bool slow_try(struct request *r);
 /* As slow_try; if false, replies 429. */
 bool slow_begin(struct request *r);
 /* Answers a request by a handler that only reads. Its statements of MariaDB end after api.slow_read_ms; if
- * one does, what the handler replied is dropped, and it is called again with the request's turn. For a while,
- * further requests of the workspace take their turn first. Returns the status. */
+ * one does, what the handler replied is dropped, and it is called again with the request's turn. If it was
+ * slow by itself (SLOW_READ_ROWS), further requests of the workspace take their turn first for a while.
+ * Returns the status. */
 int slow_read(struct request *r, route_handler *handler);
 /* How many places of a share the workspace of the request may have at most. The limits are read again after 5
  * s; the last ones apply while MariaDB is away. */

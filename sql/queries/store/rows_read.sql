@@ -1,0 +1,5 @@
+-- How many rows the statements of this connection have read.
+SELECT CAST(SUM(VARIABLE_VALUE) AS SIGNED) AS n
+FROM information_schema.SESSION_STATUS
+WHERE VARIABLE_NAME IN ('HANDLER_READ_KEY', 'HANDLER_READ_NEXT', 'HANDLER_READ_PREV', 'HANDLER_READ_FIRST', 'HANDLER_READ_LAST', 'HANDLER_READ_RND',
+                        'HANDLER_READ_RND_NEXT')
