@@ -139,7 +139,19 @@ export async function request<T>(method: string, path: string, options: Options 
         throw new Problem(0, "unreachable", "The response was cut off.");
     }
 }
-export const get = <T>(path: string, signal?: AbortSignal): Promise<T> => request<T>("GET", path, signal ? { signal } : {});
+/** A read that the server refuses for the moment is sent again, so many times in all, after the seconds that it asks for, if they are not too many. */
+const READ_TRIES = 3, READ_PAUSE_MAX_S = 5;
+export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+    for (let tries = 1; ; tries++) {
+        try {
+            return await request<T>("GET", path, signal ? { signal } : {});
+        } catch (error) {
+            const pause = error instanceof Problem && (error.status === 429 || error.status === 503) ? error.retryAfter : 0;
+            if (tries === READ_TRIES || pause === 0 || pause > READ_PAUSE_MAX_S) throw error;
+            await delay(pause * 1000 * (1 + Math.random() / 2), signal);
+        }
+    }
+}
 export const post = <T>(path: string, body?: unknown, key?: string): Promise<T> => request<T>("POST", path, { body: body ?? {}, ...(key ? { key } : {}) });
 
 /** Gives the idempotency key of a body: sent again, after a lost answer, it makes no second thing; another body has another key. */

@@ -8,6 +8,7 @@ import argparse
 import http.client
 import json
 import os
+import random
 import statistics
 import subprocess
 import threading
@@ -28,18 +29,25 @@ class Console(threading.Thread):
 
     def __init__(self, stack, token, end):
         super().__init__(daemon=True)
-        self.stack, self.end, self.requests, self.octets, self.fresh = stack, end, 0, 0, threading.Event()
+        self.stack, self.end, self.requests, self.octets, self.refused, self.fresh = stack, end, 0, 0, 0, threading.Event()
         self.ready, self.failure = threading.Event(), None
         self.connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=60)
         answer = self.send("POST", "/session", json.dumps({"token": token}), {**PAGE, "Content-Type": "application/json"})
         self.headers = {**PAGE, "Accept": "application/json", "Cookie": answer.headers["Set-Cookie"].split(";")[0]}
 
     def send(self, method, path, body=None, headers=None):
-        self.connection.request(method, "/api/v1" + path, body, headers or self.headers)
-        answer = self.connection.getresponse()
-        self.octets += len(answer.read())
-        self.requests += 1
-        assert answer.status == 200, (path, answer.status)
+        """As `get` of api.ts: what is refused for the moment is sent again, three times in all."""
+        for turn in range(3):
+            self.connection.request(method, "/api/v1" + path, body, headers or self.headers)
+            answer = self.connection.getresponse()
+            text = answer.read()
+            self.octets += len(text)
+            self.requests += 1
+            if answer.status not in (429, 503):
+                break
+            self.refused += 1
+            time.sleep(float(answer.headers["Retry-After"]) * random.uniform(1, 1.5))
+        assert answer.status == 200, (path, answer.status, text[:500])
         return answer
 
     def run(self):
@@ -60,17 +68,23 @@ class Console(threading.Thread):
     def follow(self, path):
         """Reads a stream in a thread of its own. What arrives makes the page `fresh`."""
         connection = http.client.HTTPConnection("127.0.0.1", self.stack.port, timeout=60)
-        connection.request("GET", "/api/v1" + path, headers={**self.headers, "Accept": "text/event-stream"})
-        answer = connection.getresponse()
-        assert answer.status == 200, (path, answer.status)
+        while True:
+            connection.request("GET", "/api/v1" + path, headers={**self.headers, "Accept": "text/event-stream"})
+            answer = connection.getresponse()
+            if answer.status == 200:
+                break
+            assert answer.status in (429, 503), (path, answer.status, answer.read()[:500])
+            answer.read()
+            self.refused += 1
+            time.sleep(float(answer.headers["Retry-After"]))
 
         def read():
             try:
                 while not self.end.is_set() and (piece := answer.read1(1 << 16)):
                     self.octets += len(piece)
                     self.fresh.set()
-            except OSError as e:
-                self.failure = self.failure or repr(e)
+            except (OSError, http.client.HTTPException) as e:
+                self.failure = self.failure or (None if self.end.is_set() else repr(e))
         threading.Thread(target=read, daemon=True).start()
 
 
@@ -145,7 +159,7 @@ def measure(stack):
     flow, execution = workspace.put_workflow(ECHO), client.started(workspace.put_workflow(WAITS))
     accepted(stack, client.key, flow, 2)
     drain(stack)
-    rates, requests, octets = {"without": [], "with": []}, [], []
+    rates, requests, octets, refused = {"without": [], "with": []}, [], [], []
     for _ in range(options.rounds):
         rates["without"].append(accepted(stack, client.key, flow, options.seconds))
         drain(stack)
@@ -154,13 +168,14 @@ def measure(stack):
         rates["with"].append(accepted(stack, client.key, flow, options.seconds))
         requests.append((sum(c.requests for c in consoles) - before) / options.seconds)
         octets.append((sum(c.octets for c in consoles) - bytes_before) / options.seconds)
+        refused.append(sum(c.refused for c in consoles))
         end.set()
         assert not any(c.failure for c in consoles), [c.failure for c in consoles if c.failure]
         drain(stack)
     medians = {name: statistics.median(list_) for name, list_ in rates.items()}
     return {"consoles": options.consoles, "accepted_per_s": {name: [round(r) for r in list_] for name, list_ in rates.items()},
             "console_requests_per_s": round(statistics.median(requests), 1), "console_kib_per_s": round(statistics.median(octets) / 1024),
-            "ratio": round(medians["with"] / medians["without"], 3)}
+            "refused_and_sent_again": refused, "ratio": round(medians["with"] / medians["without"], 3)}
 
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

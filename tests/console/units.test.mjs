@@ -1,7 +1,8 @@
 // Parts of the console without a page: they are bundled as they are and called here.
 import assert from "node:assert/strict";
-import { getEventListeners } from "node:events";
+import { getEventListeners, once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { ROOT } from "./stack.mjs";
@@ -10,7 +11,7 @@ let dir, c;
 before(async () => {
     const { build } = await import(path.join(ROOT, "console/node_modules/esbuild/lib/main.js"));
     dir = await mkdtemp("/tmp/mr-units-");
-    const names = { "./api": "parser query keys delay", "./json": "places lineOf brokenAt kindOf entries initial valueOf", "./editor": "syntaxError", "./charts": "ceiling", "./screens/run": "tries signalSchema",
+    const names = { "./api": "parser query keys delay get", "./json": "places lineOf brokenAt kindOf entries initial valueOf", "./editor": "syntaxError", "./charts": "ceiling", "./screens/run": "tries signalSchema",
         "./screens/runs": "rates", "./screens/credits": "period", "./screens/operator": "limitOf throughput", "./screens/bulk": "bulkFilter actionsFor", "./screens/log": "fieldsOf joined LINES_MAX",
         "./screens/scheduleform": "NEW bodyOf timesOf said formOf", "./screens/webhookform": "webhookBody", "./hooks": "pauseAfter" };
     const contents = Object.entries(names).map(([file, list]) => `export { ${list.split(" ").join(", ")} } from "${file}";`).join("\n");
@@ -33,6 +34,34 @@ test("a stream of events gives the same messages wherever it is cut", () => {
         feed(text.slice(cut));
         assert.deepEqual(got, whole, `cut at ${cut}`);
     }
+});
+
+test("a read that is refused for the moment is sent again, another error is not", async (t) => {
+    const answers = [], server = createServer((request, response) => {
+        const [status, pause] = answers.shift();
+        response.writeHead(status, { "Content-Type": "application/json", ...(pause ? { "Retry-After": String(pause) } : {}) });
+        response.end(JSON.stringify({ code: String(status), path: request.url }));
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const own = globalThis.fetch;
+    globalThis.fetch = (url, options) => own(`http://127.0.0.1:${server.address().port}${url}`, options);
+    t.after(() => { globalThis.fetch = own; server.close(); server.closeAllConnections(); });
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const got = async (...list) => {
+        let result;
+        answers.splice(0, answers.length, ...list);
+        c.get("/x").then((value) => { result = value.path; }, (error) => { result = error.status; });
+        while (result === undefined) {
+            await new Promise(setImmediate);
+            t.mock.timers.tick(500);
+        }
+        return [result, answers.length];
+    };
+    assert.deepEqual(await got([503, 1], [429, 2], [200]), ["/api/v1/x", 0]);
+    assert.deepEqual(await got([503, 1], [503, 1], [503, 1], [200]), [503, 1]);
+    assert.deepEqual(await got([429, 60], [200]), [429, 1]);
+    assert.deepEqual(await got([503], [200]), [503, 1]);
+    assert.deepEqual(await got([404, 1], [200]), [404, 1]);
 });
 
 test("a pointer leads to the line of its value", () => {
