@@ -80,7 +80,7 @@ def main():
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("cases", nargs="*")
     o = options.parse_args()
-    cases, commit = o.cases or DEFAULT_CASES, git("rev-parse", "--verify", o.against + "^{commit}")
+    cases, commit = o.cases or list(DEFAULT_CASES), git("rev-parse", "--verify", o.against + "^{commit}")
     other = ROOT / "build/against" / commit[:12]
     if not other.exists():
         git("worktree", "add", "--detach", str(other), commit)
@@ -92,6 +92,9 @@ def main():
             order = (ROOT, other) if n % 2 == 0 else (other, ROOT)
             found = {tree: measure(tree, cases, o.seconds) for tree in order}
             rounds.append((found[ROOT], found[other]))
+            for name in [c for c in cases if not all(c in each for each in rounds[-1])]:
+                cases.remove(name)
+                print(f"{name}: left out, because not both trees have this case", flush=True)
             print(f"round {n + 1} of {o.rounds}: " + ", ".join(f"{c} {rounds[-1][0][c]['rate']:.0f} / {rounds[-1][1][c]['rate']:.0f}" for c in cases),
                   flush=True)
         rows = report(rounds, cases)

@@ -2,28 +2,28 @@
 """The feed with many subscribers: feed.py [SUBSCRIBERS] [RUNS_PER_SECOND] [SECONDS]. Starts a stack of its own from bin/, accepts runs at a
 fixed rate without and with subscribers, and prints the latency of accepting and whether each subscriber got each end once."""
 import concurrent.futures
+import multiprocessing
 import pathlib
 import selectors
 import socket
 import sys
-import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "api"), str(HERE.parent / "fault")]
-from stack import Stack  # noqa: E402
+from stack import Stack, eventually  # noqa: E402
 
 ECHO = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
 EVENT = b"event: execution."
 
 
-class Crowd(threading.Thread):
-    """Holds the streams and counts their events."""
+class Crowd(multiprocessing.Process):
+    """Holds the streams and counts their events: a process of its own, so that its work does not hold the threads that accept."""
 
     def __init__(self, stack, key, n):
         super().__init__(daemon=True)
-        self.selector, self.counts, self.ready = selectors.DefaultSelector(), [0] * n, 0
-        self.ended = False
+        self.selector, self.counts = selectors.DefaultSelector(), multiprocessing.RawArray("l", n)
+        self.ended = multiprocessing.Event()
         request = f"GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
         for i in range(n):
             s = socket.create_connection(("127.0.0.1", stack.port))
@@ -34,7 +34,7 @@ class Crowd(threading.Thread):
             self.selector.register(s, selectors.EVENT_READ, [i, b""])
 
     def run(self):
-        while not self.ended:
+        while not self.ended.is_set():
             for key, _ in self.selector.select(0.2):
                 i, rest = key.data
                 data = rest + key.fileobj.recv(1 << 20)
@@ -76,7 +76,8 @@ def main():
                 time.sleep(0.05)
             print(f"{label}: {len(took)} runs, accept p50 {took[len(took) // 2]:.1f} ms, p99 {took[len(took) * 99 // 100]:.1f} ms"
                   + (f", ends per subscriber {min(crowd.counts)} to {max(crowd.counts)}" if n else ""), flush=True)
-            crowd.ended = True
+            eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state = 1") == "0", 120, "the end of all runs")
+            crowd.ended.set()
             crowd.join()
     finally:
         stack.stop()
