@@ -74,6 +74,7 @@ def victim(stack):
 def beside(stack, victim, request):
     """beside(attack): measures the victim alone, then inside `with attack:`, and judges."""
     def run(attack):
+        os.sync()  # what stacks before this one have removed is given back to the disk now, and holds no commit of the victim
         alone = victim.measure(SAMPLES)
         before = len(fenced(stack))
         with attack as entered:
