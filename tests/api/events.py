@@ -5,6 +5,7 @@ import threading
 import time
 
 import requests
+from stack import PATIENCE_S
 
 ENDS = ("execution.succeeded", "execution.failed", "execution.stopped")
 
@@ -67,16 +68,16 @@ class Stream:
             self.events.append(event)
             self.news.notify_all()
 
-    def wait_for(self, count, seconds=10):
+    def wait_for(self, count, seconds=PATIENCE_S):
         with self.news:
             assert self.news.wait_for(lambda: len(self.events) >= count, seconds), f"{len(self.events)} of {count} events"
 
-    def wait_type(self, name, seconds=10):
+    def wait_type(self, name, seconds=PATIENCE_S):
         with self.news:
             assert self.news.wait_for(lambda: any(e["event"] == name for e in self.events), seconds), \
                 f"no {name} in {[e['event'] for e in self.events]}"
 
-    def end(self, seconds=20):
+    def end(self, seconds=PATIENCE_S):
         self.thread.join(seconds)
         assert not self.thread.is_alive(), f"the stream did not end; events: {[e['event'] for e in self.events]}"
         return self.events
@@ -85,7 +86,7 @@ class Stream:
         self.answer.close()
 
 
-def follow(url, key, seconds=30, cut=lambda: None):
+def follow(url, key, seconds=PATIENCE_S, cut=lambda: None):
     """A client that reconnects with Last-Event-ID until the run ends. Returns all events in the order received.
     `cut` returns after how many events the next connection is dropped (None: it is not dropped)."""
     deadline, got = time.monotonic() + seconds, []

@@ -349,7 +349,7 @@ class Models:
         h.end_headers()
         h.wfile.write(raw)
 
-    def wait_for(self, n, seconds=15):
+    def wait_for(self, n, seconds=60):
         with self.lock:
             assert self.lock.wait_for(lambda: len(self.requests) >= n, seconds), f"{len(self.requests)} of {n} requests"
 

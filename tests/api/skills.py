@@ -3,8 +3,9 @@ import json
 import pathlib
 import stat
 import tempfile
+import uuid
 
-from stack import ROOT, TERMINAL, eventually
+from stack import PATIENCE_S, ROOT, TERMINAL, eventually
 
 EXAMPLES = ROOT / "examples/skills"
 
@@ -58,7 +59,7 @@ class Space:
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]
 
-    def finished(self, id, seconds=30):
+    def finished(self, id, seconds=PATIENCE_S):
         return eventually(lambda: (lambda x: x if x["state"] in ("succeeded", "failed", "stopped") else None)(self.get(id)),
                           seconds, f"skill execution {id} terminal")
 
@@ -71,4 +72,9 @@ class Space:
         return answer.text
 
 
-__all__ = ["EXAMPLES", "Space", "TERMINAL", "install", "manifest", "package", "probe"]
+def some_seconds():
+    """An argument of `sleep` that no other test on this machine has, by which a test finds its processes."""
+    return f"86399.{uuid.uuid4().int % 10**12:012}"
+
+
+__all__ = ["some_seconds", "EXAMPLES", "Space", "TERMINAL", "install", "manifest", "package", "probe"]

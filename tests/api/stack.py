@@ -38,8 +38,17 @@ ALL_SCOPES = ",".join((
 DEFECT = re.compile(r"request\.cause_missing|ERROR: (Address|Leak|Thread)Sanitizer|SUMMARY: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer")
 
 
-def eventually(check, seconds=10.0, what="the condition"):
-    """Calls check until it returns a true value and returns that value. Fails after `seconds`."""
+PATIENCE_S = 60  # a wait for what must come, and not a statement of how soon: the machine may be busy
+
+
+def eventually(check, seconds=PATIENCE_S, what="the condition"):
+    """Calls check until it returns a true value and returns that value. Fails after `seconds`, and not before PATIENCE_S: a time
+    that is part of what is tested is given to within()."""
+    return within(check, max(seconds, PATIENCE_S), what)
+
+
+def within(check, seconds, what="the condition"):
+    """As eventually, where the time is what is tested."""
     began = time.monotonic()
     while True:
         value = check()
@@ -49,6 +58,19 @@ def eventually(check, seconds=10.0, what="the condition"):
         if waited > seconds:
             raise AssertionError(f"{what} did not come true within {seconds} s (last: {value!r})")
         time.sleep(min(max(0.02, waited / 20), 0.2))  # the interval grows with the time already waited
+
+
+def while_it_lasts(seconds, look):
+    """look(seconds) starts something that lasts `seconds` and looks at it meanwhile; returns what look returned. A look that failed and
+    took longer than `seconds` says nothing, because the machine was too slow for it: it is repeated with a longer time."""
+    while True:
+        began = time.monotonic()
+        try:
+            return look(seconds)
+        except AssertionError:
+            if time.monotonic() - began < seconds or seconds > 10:
+                raise
+        seconds *= 4
 
 
 def free_port():
@@ -172,7 +194,7 @@ class Stack:
             kill(p, signal.SIGKILL)
         eventually(lambda: not any(alive(p) for p in family), 10, f"end of {name}")
 
-    def wait_ready(self, seconds=15):
+    def wait_ready(self, seconds=PATIENCE_S):
         def ready():
             try:
                 return requests.get(self.url + "/readyz", timeout=2).status_code == 200
@@ -200,6 +222,11 @@ class Stack:
     def log(self, name):
         """Everything the server wrote: its log file, standard output and standard error."""
         return "".join(p.read_text(errors="replace") for p in sorted((self.dir / "logs").glob(f"{name}*")))
+
+    def logged(self, name, *texts, since=0):
+        """Waits for a line of the server's log that has all the texts, after the first `since` characters of the log, and returns the last
+        such line. A server may write a line after what it reports can be seen elsewhere."""
+        return eventually(lambda: [x for x in self.log(name)[since:].splitlines() if all(t in x for t in texts)], what=f"{texts} in the log of {name}")[-1]
 
     def cli(self, *args, check=True, text=None):
         """Runs `millrace --json` and returns its parsed output. With check=False: (exit code, stdout, stderr)."""
@@ -367,7 +394,7 @@ class Client:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def finished(self, id, seconds=20):
+    def finished(self, id, seconds=PATIENCE_S):
         """Waits until the execution is terminal and returns it."""
         return eventually(lambda: (lambda e: e if e["status"] in TERMINAL else None)(self.execution(id)), seconds,
                           f"execution {id} terminal")
@@ -427,7 +454,7 @@ class Effects:
                 if rule["times"] <= 0:
                     rules.pop(0)
         if held:
-            held.wait(60)
+            held.wait(600)
         if rule.get("delay"):
             time.sleep(rule["delay"])
         content = rule.get("body", {"ok": True, "path": path})
@@ -466,8 +493,9 @@ class Effects:
         """{Idempotency-Key: number of requests}. More than one request with a key is a repeated attempt."""
         return collections.Counter(c["key"] for c in self.to(path))
 
-    def wait_for(self, path, count=1, seconds=15):
+    def wait_for(self, path, count=1, seconds=PATIENCE_S):
         """Returns when the path has been requested `count` times."""
+        seconds = max(seconds, PATIENCE_S)
         with self.lock:
             done = self.lock.wait_for(lambda: sum(c["path"] == path for c in self.calls) >= count, seconds)
         assert done, f"{path}: {self.count(path)} of {count} requests within {seconds} s"
