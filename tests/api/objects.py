@@ -30,7 +30,7 @@ class ObjectStore:
         secret.write_text("S3RVER\n")
         secret.chmod(0o600)
         self.settings = {"blob.store": "s3", "blob.endpoint": f"http://127.0.0.1:{self.port}", "blob.bucket": BUCKET, "blob.access_key": "S3RVER",
-                         "blob.secret_file": str(secret), "blob.timeout_s": "2"}
+                         "blob.secret_file": str(secret), "blob.timeout_s": "5"}
 
     def start(self):
         # s3rver's log names the requests that it has answered

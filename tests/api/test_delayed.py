@@ -5,7 +5,7 @@ import pytest
 
 import peers
 import skills
-from stack import eventually
+from stack import eventually, while_it_lasts
 
 SETTINGS = {"executor.processes": "1", "quotas.delayed_runs": "5"}
 PROGRAM = {"credits": 3, "steps": [{"name": "a", "type": "transform", "value": "${/inputs/n}"}], "outputs": "${/steps/a/result}"}
@@ -41,13 +41,16 @@ def workflow(workspace):
 
 
 def test_a_delayed_run_waits_and_starts_once(stack, workspace, client, workflow):
-    answer = client.post(f"/workflows/{workflow}/run-async", json={"inputs": {"n": 7}, "delay_seconds": 2}).json()
-    id, before = answer["execution_id"], workspace.balance()
-    assert answer["status"] == "running" and answer["start_at"] > answer["created_at"] and "expires_at" not in answer
-    seen = client.execution(id)
-    assert (seen["state"], seen["status"], seen["start_at"], seen["expires_at"]) == ("queued", "running", answer["start_at"], None)
-    assert seen["creditsUsed"] == 3 and waits(stack, id) == [["5", "0"]]
-    assert [e["id"] for e in client.get("/executions?state=queued").json()["executions"]] == [id]
+    def look(seconds):
+        answer = client.post(f"/workflows/{workflow}/run-async", json={"inputs": {"n": 7}, "delay_seconds": seconds}).json()
+        id, before = answer["execution_id"], workspace.balance()
+        assert answer["status"] == "running" and answer["start_at"] > answer["created_at"] and "expires_at" not in answer
+        seen = client.execution(id)
+        assert (seen["state"], seen["status"], seen["start_at"], seen["expires_at"]) == ("queued", "running", answer["start_at"], None)
+        assert seen["creditsUsed"] == 3 and waits(stack, id) == [["5", "0"]]
+        assert [e["id"] for e in client.get("/executions?state=queued").json()["executions"]] == [id]
+        return answer, id, before
+    answer, id, before = while_it_lasts(2, look)
     done = client.finished(id)
     assert done["status"] == "success" and done["detail"]["output"] == 7
     assert done["started_at"] >= done["start_at"] == answer["start_at"] and not waits(stack, id)
@@ -78,8 +81,9 @@ def test_stopped_before_its_start_and_refunded(stack, workspace, client, workflo
 
 def test_moved(stack, client, workflow):
     id = start(client, workflow, start_at=moment(3600))
-    later = client.patch(f"/executions/{id}", json={"start_at": "2027-06-01T10:00:00Z"})
-    assert later.status_code == 200 and later.json()["start_at"] == "2027-06-01T10:00:00.000+00:00" and later.json()["state"] == "queued"
+    moved = moment(180 * 86400)[:11] + "10:00:00"
+    later = client.patch(f"/executions/{id}", json={"start_at": moved + "Z"})
+    assert later.status_code == 200 and later.json()["start_at"] == moved + ".000+00:00" and later.json()["state"] == "queued"
     assert client.patch(f"/executions/{id}", json={"start_at": moment(-5)}).status_code == 200
     assert client.finished(id)["status"] == "success" and events(stack, id)[:4] == ["1", "18", "18", "2"]
     assert client.patch(f"/executions/{id}", json={"start_at": moment(60)}).status_code == 409
@@ -137,9 +141,12 @@ def test_wrong_times(client, workflow, workspace, body):
 
 
 def test_replay_after_the_expiry_has_passed(client, workflow):
-    body = {"json": {"inputs": {"n": 1}, "expires_at": moment(2)}, "headers": {"Idempotency-Key": "k"}}
-    first = client.post(f"/workflows/{workflow}/run-async", **body)
-    assert first.status_code == 202 and client.finished(first.json()["execution_id"])["status"] == "success"
+    def look(seconds):
+        body = {"json": {"inputs": {"n": 1}, "expires_at": moment(seconds)}, "headers": {"Idempotency-Key": f"k{seconds}"}}
+        first = client.post(f"/workflows/{workflow}/run-async", **body)
+        assert first.status_code == 202 and client.finished(first.json()["execution_id"])["status"] == "success"
+        return body, first
+    body, first = while_it_lasts(2, look)
     eventually(lambda: moment(0) > body["json"]["expires_at"], 30, "the expiry has passed")
     again = client.post(f"/workflows/{workflow}/run-async", **body)
     assert again.status_code == 202 and again.json() == first.json() and again.headers["Idempotent-Replayed"] == "true"
@@ -147,9 +154,15 @@ def test_replay_after_the_expiry_has_passed(client, workflow):
 
 def test_a_started_run_does_not_expire(stack, client, workspace, effects):
     release = effects.hold("/slow")
-    id = start(client, workspace.put_workflow({"timeout_seconds": 60, "steps": [
-        {"name": "a", "type": "http", "request": {"method": "GET", "url": effects.url + "/slow"}}]}), ttl_seconds=1)
-    effects.wait_for("/slow")
+    flow = workspace.put_workflow({"timeout_seconds": 60, "steps": [
+        {"name": "a", "type": "http", "request": {"method": "GET", "url": effects.url + "/slow"}}]})
+
+    def look(seconds):
+        id = start(client, flow, ttl_seconds=seconds)
+        eventually(lambda: effects.count("/slow") or client.execution(id)["state"] == "failed", what="the start or the expiry")
+        assert effects.count("/slow"), "it has expired before its start"
+        return id
+    id = while_it_lasts(1, look)
     eventually(lambda: stack.sql_one(f"SELECT settled FROM run_times WHERE execution_id = '{id}'") == "1", 30, "the expiry was looked at")
     release()
     assert client.finished(id)["status"] == "success"

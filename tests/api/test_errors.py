@@ -1,5 +1,6 @@
 """Failed executions grouped by their errors, and the filters error and error_hash of the list."""
 import pytest
+from stack import while_it_lasts
 
 NUMBERED = {"steps": [{"name": "pay", "type": "fail", "message": "order ${/inputs/order} of '${/inputs/who}' is not paid"}]}
 HOSTILE = "\u202e<img src=x onerror=alert(1)> ' \" % _ \\ 💥"
@@ -87,15 +88,18 @@ def test_groups_are_those_of_the_workspace(stack, failed):
 
 
 def test_every_way_to_fail_is_counted_and_a_purge_is_not(stack):
-    workspace = stack.workspace()
-    client = workspace.client()
-    slow = workspace.put_workflow({"steps": [{"name": "rest", "type": "delay", "seconds": 60}], "timeout_seconds": 1})
-    timed_out = client.started(slow)
-    expired = client.started(slow, delay_seconds=3600, ttl_seconds=1)
-    for run in (timed_out, expired):
-        assert client.finished(run)["status"] == "failed"
-    groups = client.get("/executions/errors").json()["groups"]
-    assert {(g["reason"], g["step"]) for g in groups} == {("expired", None), ("timeout", "rest")}
+    def look(seconds):
+        workspace = stack.workspace()
+        client = workspace.client()
+        slow = workspace.put_workflow({"steps": [{"name": "rest", "type": "delay", "seconds": 3600}], "timeout_seconds": seconds})
+        timed_out = client.started(slow)
+        expired = client.started(slow, delay_seconds=3600, ttl_seconds=1)
+        for run in (timed_out, expired):
+            assert client.finished(run)["status"] == "failed"
+        groups = client.get("/executions/errors").json()["groups"]
+        assert {(g["reason"], g["step"]) for g in groups} == {("expired", None), ("timeout", "rest")}
+        return workspace, client, timed_out, expired
+    workspace, client, timed_out, expired = while_it_lasts(1, look)
     code, out, err = stack.cli("audit", check=False)
     assert code == 0, out + err
     shown = stack.cli("execution", "errors", "--workspace", workspace.id)

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 import requests
-from stack import Effects
+from stack import Effects, while_it_lasts
 
 
 class RawServer:
@@ -149,19 +149,24 @@ def test_failed_tries_are_events_and_counted_at_the_timeout_of_the_run(stack, ru
     assert [(t["attempt"], t["error"], t["name"]) for t in tries] == [(n, "unexpected response status 503", "a") for n in (1, 2, 3)]
     assert all(t["retry_at"].endswith("Z") for t in tries)
     effects.answer("/always", 503)
-    done = run([http("b", effects.url + "/always", retry={"max_attempts": 10, "backoff_seconds": 1})], timeout_seconds=4)
-    assert done["failure_reason"] == "timeout", done
-    shown = done["steps"][0]
-    # the run may end during a try, or while it waits for the next one
-    assert shown["status"] == "failed" and shown["completed_at"]
-    assert 2 <= effects.count("/always") <= shown["attempts"] <= effects.count("/always") + 1
-    line = next(x for x in stack.log("executor").splitlines() if f"run.failed execution={done['id']}" in x)
+
+    def look(seconds):
+        effects.calls.clear()
+        done = run([http("b", effects.url + "/always", retry={"max_attempts": 10, "backoff_seconds": 1})], timeout_seconds=seconds)
+        assert done["failure_reason"] == "timeout", done
+        shown = done["steps"][0]
+        # the run may end during a try, or while it waits for the next one
+        assert shown["status"] == "failed" and shown["completed_at"]
+        assert 2 <= effects.count("/always") <= shown["attempts"] <= effects.count("/always") + 1
+        return done, shown
+    done, shown = while_it_lasts(4, look)
+    line = stack.logged("executor", f"run.failed execution={done['id']}")
     assert " warn " in line and f" step=b try={shown['attempts']} message=\"the run exceeded its time limit\"" in line, line
 
 
 def test_a_failed_run_logs_its_step_and_message(stack, run, effects):
     done = run([{"name": "ok", "type": "transform", "value": 1}, {"name": "bad", "type": "fail", "message": "no \u00e9"}])
-    line = next(x for x in stack.log("executor").splitlines() if f"run.failed execution={done['id']}" in x)
+    line = stack.logged("executor", f"run.failed execution={done['id']}")
     assert " warn " in line and "reason=step_failed step=bad try=1 message=\"step bad: no \u00e9\"" in line, line
 
 
@@ -188,6 +193,7 @@ def test_the_queue_age_counts_from_when_a_run_became_claimable(stack, workspace,
         return int(stack.sql_one(f"SELECT updated_ms FROM executions WHERE id = '{execution}'"))
     accepted = claimable_ms()
     stack.stop_server("executor")
+    seen = len(stack.log("executor"))
     try:
         assert client.execution(execution)["state"] == "queued" and claimable_ms() > accepted
         stack.sql(f"UPDATE executions SET updated_ms = updated_ms - 3600000 WHERE id = '{execution}'")
@@ -198,5 +204,5 @@ def test_the_queue_age_counts_from_when_a_run_became_claimable(stack, workspace,
         release()
         stack.start_server("executor")
     client.finished(execution)
-    waited = [x for x in stack.log("executor").splitlines() if f"run.claimed execution={execution}" in x][-1]
+    waited = stack.logged("executor", f"run.claimed execution={execution}", since=seen)
     assert int(waited.split("waited_ms=")[1].split()[0]) >= 3600000, waited

@@ -9,7 +9,7 @@ import uuid
 import pytest
 import requests
 from skills import probe
-from stack import eventually
+from stack import eventually, while_it_lasts
 
 SETTINGS = {"mcp.wait_s": "2", "mcp.progress_wait_s": "60", "api.cors_origins": "https://app.example.com"}
 LATEST = "2025-11-25"
@@ -363,22 +363,27 @@ def test_cut_stream_resumes(stack, workspace, mcp):
 
 
 def test_streams_outlive_the_event_daemon(stack, workspace, mcp):
-    expose(workspace, waiting(3), "Wait a bit")
-    answers = [mcp.open("tools/call", {"name": "wait_a_bit", "_meta": {"progressToken": "t"}}),
-               mcp.open("tools/call", {"name": "wait_a_bit"}, headers={"MCP-Protocol-Version": "2025-06-18"})]
-    streams = [events(a) for a in answers]
-    primed = next(e for e in streams[0] if "id" in e)
-    stack.stop_server("stream")
-    assert not any("result" in (e.get("data") or "") for e in streams[0])
-    # a client that cannot resume gets the id of the run
-    last = [json.loads(e["data"]) for e in streams[1] if e.get("data")][-1]
-    assert last["result"]["structuredContent"]["status"] == "running"
-    # without the daemon a call is answered with the id of its run at once
-    alone = mcp.tool("wait_a_bit")
-    assert alone["structuredContent"]["status"] == "running" and mcp.last.headers["Content-Type"] == "application/json"
-    stack.start_server("stream")
+    def look(seconds):
+        expose(workspace, waiting(seconds), f"Wait {seconds} s")
+        answers = [mcp.open("tools/call", {"name": f"wait_{seconds}_s", "_meta": {"progressToken": "t"}}),
+                   mcp.open("tools/call", {"name": f"wait_{seconds}_s"}, headers={"MCP-Protocol-Version": "2025-06-18"})]
+        streams = [events(a) for a in answers]
+        primed = next(e for e in streams[0] if "id" in e)
+        stack.stop_server("stream")
+        try:
+            assert not any("result" in (e.get("data") or "") for e in streams[0])
+            # a client that cannot resume gets the id of the run
+            last = [json.loads(e["data"]) for e in streams[1] if e.get("data")][-1]
+            assert last["result"]["structuredContent"]["status"] == "running"
+            # without the daemon a call is answered with the id of its run at once
+            alone = mcp.tool(f"wait_{seconds}_s")
+            assert alone["structuredContent"]["status"] == "running" and mcp.last.headers["Content-Type"] == "application/json"
+        finally:
+            stack.start_server("stream")
+        return primed, alone
+    primed, alone = while_it_lasts(3, look)
     assert text(mcp.response(resume(mcp, primed["id"]))["result"]) == "done"
-    assert text(mcp.tool("get_execution", {"execution_id": alone["structuredContent"]["execution_id"]})) in ("done", )
+    eventually(lambda: text(mcp.tool("get_execution", {"execution_id": alone["structuredContent"]["execution_id"]})) == "done", what="the end of the other call")
 
 
 def test_revoked_key_is_rejected(stack, workspace):

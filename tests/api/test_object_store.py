@@ -14,7 +14,7 @@ import pytest
 import requests
 from blobs import ten_minutes_pass
 from skills import EXAMPLES, Space, install, probe
-from stack import ROOT, eventually
+from stack import ROOT, eventually, while_it_lasts
 
 OBJECTS = True
 HELLO = "import json, sys\njson.dump({'got': json.load(sys.stdin)}, sys.stdout)"
@@ -109,7 +109,8 @@ def test_a_damaged_copy_is_not_used(stack, workspace):
     copy.write_bytes(b"something else")
     x = space.ran("reads", {}, file_source_ids=["a.txt"])
     assert x["state"] == "succeeded" and x["outputs"]["got"] == data.decode(), x
-    assert copy.read_bytes() == data and f"name={name[:2]}/{name}" in stack.log("executor")
+    assert copy.read_bytes() == data
+    stack.logged("executor", f"name={name[:2]}/{name}")
 
 
 def test_a_store_that_is_away_is_503_and_nothing_else_fails(stack, client, store):
@@ -211,10 +212,20 @@ def test_a_run_that_never_got_its_files_ends_at_its_deadline_and_is_refunded(sta
 def test_outputs_wait_for_a_store_that_is_away(stack, workspace, store):
     space = Space(workspace)
     upload(space.client, "a.txt", b"1")
-    probe(workspace, "import json, sys, time\nprint('begun', file=sys.stderr, flush=True)\ntime.sleep(3)\njson.dump({'got': {}}, sys.stdout)", slug="late")
-    id = space.started("late", {})
-    eventually(lambda: "begun" in space.logs(id), 60, "the command's log")
-    store.kill()
+    probe(workspace, "import json, sys, time\nprint('begun', file=sys.stderr, flush=True)\ntime.sleep(json.load(sys.stdin)['s'])\njson.dump({'got': {}}, sys.stdout)",
+          slug="late", timeout_seconds=60)
+
+    def look(seconds):
+        id = space.started("late", {"s": seconds})
+        eventually(lambda: "begun" in space.logs(id), 60, "the command's log")
+        store.kill()
+        try:
+            assert space.get(id)["state"] == "running", "it has stored its outputs"
+        except AssertionError:
+            store.start()
+            raise
+        return id
+    id = while_it_lasts(3, look)
     before = stack.log("executor").count("objects.away action=put")
     eventually(lambda: stack.log("executor").count("objects.away action=put") > before, 60, "an upload that fails")
     store.start()

@@ -1,10 +1,9 @@
 """Runs that wait are parked: no executor has them, MariaDB holds what wakes them, and nobody who looks at them sees a difference."""
-import os
 import signal
 
 import pytest
 
-from stack import eventually
+from stack import eventually, kill, while_it_lasts
 
 SETTINGS = {"executor.park_after_ms": "200", "executor.processes": "2"}
 DELAY, BACKOFF, CHILD = "1", "2", "3"
@@ -25,7 +24,7 @@ def row(stack, id):
 
 def parked(stack, id, reason):
     """Waits until the run is parked."""
-    eventually(lambda: stack.sql(f"SELECT reason FROM waits WHERE execution_id = '{id}'") == [[reason]], 30, "the run is parked")
+    eventually(lambda: row(stack, id)[0] > 2 or stack.sql(f"SELECT reason FROM waits WHERE execution_id = '{id}'") == [[reason]], 30, "the run is parked")
     state, attempt, losses, executor = row(stack, id)
     assert (state, losses, executor) == (2, 0, 0)
     return attempt
@@ -46,11 +45,14 @@ def audited(stack):
 
 
 def test_delay_is_parked_and_woken(stack, workspace, client):
-    id = client.started(workspace.put_workflow({"steps": [delay("a", 2), step("b", "transform", value="${/inputs/n}")]}), {"n": 7})
-    assert parked(stack, id, DELAY) == 0
-    seen = client.execution(id)
-    assert seen["status"] == "running" and seen["state"] == "running"
-    assert [s["status"] for s in seen["steps"]] == ["running", "pending"]
+    def look(seconds):
+        id = client.started(workspace.put_workflow({"steps": [delay("a", seconds), step("b", "transform", value="${/inputs/n}")]}), {"n": 7})
+        assert parked(stack, id, DELAY) == 0
+        seen = client.execution(id)
+        assert seen["status"] == "running" and seen["state"] == "running"
+        assert [s["status"] for s in seen["steps"]] == ["running", "pending"]
+        return id
+    id = while_it_lasts(2, look)
     done = client.finished(id)
     assert done["status"] == "success" and done["detail"]["output"] == 7
     assert row(stack, id)[:3] == [3, 1, 0] and not waits(stack, id)
@@ -82,8 +84,11 @@ def test_purge_after_the_stop_of_a_parked_run(stack, workspace, client):
 
 
 def test_deadline_of_a_parked_run(stack, workspace, client):
-    id = client.started(workspace.put_workflow({"timeout_seconds": 2, "steps": [delay("a", 3600)]}))
-    parked(stack, id, DELAY)
+    def look(seconds):
+        id = client.started(workspace.put_workflow({"timeout_seconds": seconds, "steps": [delay("a", 3600)]}))
+        parked(stack, id, DELAY)
+        return id
+    id = while_it_lasts(2, look)
     done = client.finished(id)
     assert (done["status"], done["failure_reason"]) == ("failed", "timeout")
     assert [s["status"] for s in done["steps"]] == ["failed"]
@@ -91,17 +96,25 @@ def test_deadline_of_a_parked_run(stack, workspace, client):
 
 
 def test_time_limit_of_a_step_goes_on_while_its_run_is_parked(stack, workspace, client):
-    id = client.started(workspace.put_workflow({"steps": [delay("a", 3600, timeout_seconds=2)]}))
-    parked(stack, id, DELAY)
+    def look(seconds):
+        id = client.started(workspace.put_workflow({"steps": [delay("a", 3600, timeout_seconds=seconds)]}))
+        parked(stack, id, DELAY)
+        return seconds, id
+    seconds, id = while_it_lasts(2, look)
     done = client.finished(id)
-    assert done["status"] == "failed" and "timed out after 2 s" in done["error"]
+    assert done["status"] == "failed" and f"timed out after {seconds} s" in done["error"]
 
 
 def test_backoff_is_parked(stack, workspace, client, effects):
-    effects.answer("/x", 503, times=2)
-    id = client.started(workspace.put_workflow({"steps": [
-        step("a", "http", request={"method": "POST", "url": effects.url + "/x"}, retry={"max_attempts": 3, "backoff_seconds": 1})]}))
-    parked(stack, id, BACKOFF)
+    def look(seconds):
+        effects.calls.clear()
+        effects.rules.clear()
+        effects.answer("/x", 503, times=2)
+        id = client.started(workspace.put_workflow({"steps": [
+            step("a", "http", request={"method": "POST", "url": effects.url + "/x"}, retry={"max_attempts": 3, "backoff_seconds": seconds})]}))
+        parked(stack, id, BACKOFF)
+        return id
+    id = while_it_lasts(1, look)
     assert client.finished(id)["status"] == "success"
     assert row(stack, id)[2] == 0 and not waits(stack, id)
     assert sorted(effects.by_key("/x").values()) == [1, 1, 1], "each try has a key of its own and is sent once"
@@ -140,11 +153,15 @@ def test_items_wait_for_several_children_and_are_parked(stack, workspace, client
 
 def test_step_that_waits_for_a_child_times_out_and_stops_it(stack, workspace, client):
     child = workspace.put_workflow({"steps": [delay("a", 3600)]})
-    id = client.started(workspace.put_workflow({"steps": [
-        step("a", "workflow", workflow_id=child, timeout_seconds=3, on_error="continue"), delay("b", 5)]}))
-    parked(stack, id, CHILD)
-    below = stack.sql_one(f"SELECT id FROM executions WHERE parent_id = '{id}'")
-    parked(stack, below, DELAY)
+
+    def look(seconds):
+        id = client.started(workspace.put_workflow({"steps": [
+            step("a", "workflow", workflow_id=child, timeout_seconds=seconds, on_error="continue"), delay("b", 5)]}))
+        parked(stack, id, CHILD)
+        below = stack.sql_one(f"SELECT id FROM executions WHERE parent_id = '{id}'")
+        parked(stack, below, DELAY)
+        return id, below
+    id, below = while_it_lasts(3, look)
     eventually(lambda: row(stack, below)[0] == 5, 30, "the child is stopped")
     assert row(stack, id)[0] == 2, "the parent goes on"
     assert client.finished(id)["status"] == "success"
@@ -171,26 +188,35 @@ def test_stop_of_a_child_wakes_its_parked_parent(stack, workspace, client):
 
 
 def test_parked_runs_survive_the_death_of_every_executor(stack, workspace, client):
-    child = workspace.put_workflow({"steps": [delay("a", 5)]})
-    ids = [client.started(workspace.put_workflow({"steps": [delay("a", 5)]})),
-           client.started(workspace.put_workflow({"steps": [step("a", "workflow", workflow_id=child)]}))]
-    parked(stack, ids[0], DELAY)
-    parked(stack, ids[1], CHILD)
-    for pid in stack.children("executor"):
-        os.kill(pid, signal.SIGKILL)
-    for id in ids:
+    def look(seconds):
+        child = workspace.put_workflow({"steps": [delay("a", seconds)]})
+        ids = [client.started(workspace.put_workflow({"steps": [delay("a", seconds)]})),
+               client.started(workspace.put_workflow({"steps": [step("a", "workflow", workflow_id=child)]}))]
+        parked(stack, ids[0], DELAY)
+        parked(stack, ids[1], CHILD)
+        for pid in stack.children("executor"):
+            kill(pid, signal.SIGKILL)
+        assert [row(stack, id)[0] for id in ids] == [2, 2] and all(row(stack, id)[3] == 0 for id in ids), "parked while all executors died"
+        return ids
+    for id in while_it_lasts(5, look):
         assert client.finished(id, 60)["status"] == "success"
         assert row(stack, id)[2] == 0, "no loss is counted"
 
 
 def test_parked_runs_survive_a_restart_and_need_no_executor_to_be_stopped(stack, workspace, client):
-    id = client.started(workspace.put_workflow({"steps": [delay("a", 2)]}))
-    other = client.started(workspace.put_workflow({"steps": [delay("a", 3600)]}))
-    parked(stack, id, DELAY)
-    parked(stack, other, DELAY)
-    stack.stop_server("executor")
-    assert client.post(f"/executions/{other}/stop").status_code == 200
-    stack.start_server("executor")
+    def look(seconds):
+        id = client.started(workspace.put_workflow({"steps": [delay("a", seconds)]}))
+        other = client.started(workspace.put_workflow({"steps": [delay("a", 3600)]}))
+        parked(stack, id, DELAY)
+        parked(stack, other, DELAY)
+        stack.stop_server("executor")
+        try:
+            assert row(stack, id) == [2, 0, 0, 0], "parked while no executor runs"
+            assert client.post(f"/executions/{other}/stop").status_code == 200
+        finally:
+            stack.start_server("executor")
+        return id, other
+    id, other = while_it_lasts(2, look)
     assert client.finished(id)["status"] == "success"
     assert row(stack, id)[1:3] == [1, 0]
     assert row(stack, other) == [5, 0, 0, 0]

@@ -7,7 +7,7 @@ import urllib.parse
 import pytest
 import requests
 
-from stack import eventually
+from stack import eventually, while_it_lasts
 
 SETTINGS = {"executor.processes": "2", "api.unknown_keys_per_s": "1000"}
 FORM = "application/x-www-form-urlencoded"
@@ -206,9 +206,13 @@ def test_a_ticket_ends(stack, workspace, client):
     client.finished(id)
     check_page(requests.get(others[2], timeout=60), 410)
     # with the wait's timeout, while the run goes on; a ticket of another signal stays
-    id = client.started(put(workspace, wait(seconds=1), wait("b", "other")))
-    urls = [ticket(client, id), ticket(client, id, "other")]
-    eventually(lambda: requests.get(urls[0], timeout=60).status_code == 410, 30)
+    def look(seconds):
+        id = client.started(put(workspace, wait(seconds=seconds), wait("b", "other")))
+        urls = [ticket(client, id), ticket(client, id, "other")]
+        eventually(lambda: stack.sql(f"SELECT step FROM signal_waits WHERE execution_id = '{id}'") == [["1"]], what="the second wait")
+        assert requests.get(urls[0], timeout=60).status_code == 410  # unless it was made after the timeout
+        return id, urls
+    id, urls = while_it_lasts(1, look)
     check_page(requests.get(urls[1], timeout=60), 200)
     # with its run
     client.post(f"/executions/{id}/stop")

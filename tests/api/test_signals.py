@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from stack import eventually
+from stack import eventually, while_it_lasts
 
 # Runs that wait for children stay in memory.
 SETTINGS = {"executor.processes": "2", "executor.park_after_ms": "600000"}
@@ -23,8 +23,11 @@ def program(*steps, **fields):
 
 
 def parked(stack, id, waits=1):
-    eventually(lambda: stack.sql(f"SELECT reason, due FROM waits WHERE execution_id = '{id}'") == [[SIGNAL, "0"]]
-               and len(stack.sql(f"SELECT step FROM signal_waits WHERE execution_id = '{id}'")) == waits, 30, "the run is parked for a signal")
+    def is_parked():
+        assert stack.sql(f"SELECT 1 FROM executions WHERE id = '{id}' AND state > 2") == [], "the run has ended"
+        return (stack.sql(f"SELECT reason, due FROM waits WHERE execution_id = '{id}'") == [[SIGNAL, "0"]]
+                and len(stack.sql(f"SELECT step FROM signal_waits WHERE execution_id = '{id}'")) == waits)
+    eventually(is_parked, 30, "the run is parked for a signal")
 
 
 def send(client, id, name="go", **kwargs):
@@ -73,10 +76,13 @@ def test_signals_that_come_before_are_kept_in_order(stack, workspace, client, ef
 
 
 def test_timeout_gives_null_and_branches(stack, workspace, client):
-    id = client.started(workspace.put_workflow(program(
-        wait(seconds=1), {**step("late", "transform", value="too late"), "if": {"==": ["${/steps/a/result}", None]}},
-        outputs="${/steps/late/result}")))
-    parked(stack, id)
+    def look(seconds):
+        id = client.started(workspace.put_workflow(program(
+            wait(seconds=seconds), {**step("late", "transform", value="too late"), "if": {"==": ["${/steps/a/result}", None]}},
+            outputs="${/steps/late/result}")))
+        parked(stack, id)
+        return id
+    id = while_it_lasts(1, look)
     assert client.finished(id)["detail"]["output"] == "too late"
 
 
@@ -102,40 +108,52 @@ def test_waiting_does_not_count_against_the_deadline(stack, workspace, client, e
     # a run that may have children ends in a transaction of its own
     leaf = workspace.put_workflow(program(step("t", "transform", value=1)))
     after = [{**step("w", "workflow", workflow_id=leaf), "if": {"==": [1, 2]}}] if ends_at_once else [step("d", "delay", seconds=0.1)]
-    inner = workspace.put_workflow(program(wait(), *after, outputs="${/steps/a/result/data}", timeout_seconds=2))
-    outer = workspace.put_workflow(program(step("w", "workflow", workflow_id=inner), outputs="${/steps/w/result/outputs}", timeout_seconds=2))
-    id = client.started(outer)
-    child = eventually(lambda: stack.sql(f"SELECT id FROM executions WHERE parent_id = '{id}'"), 30, "the child")[0][0]
-    parked(stack, child)
+
+    def look(seconds):
+        inner = workspace.put_workflow(program(wait(), *after, outputs="${/steps/a/result/data}", timeout_seconds=seconds))
+        outer = workspace.put_workflow(program(step("w", "workflow", workflow_id=inner), outputs="${/steps/w/result/outputs}", timeout_seconds=seconds))
+        id = client.started(outer)
+        return seconds, id, child_that_waits(stack, id)
+    seconds, id, child = while_it_lasts(2, look)
     ends = [int(v) for (v,) in stack.sql(f"SELECT deadline_ms - started_ms FROM executions WHERE id IN ('{id}', '{child}')")]
     assert all(v > 600000 for v in ends), "both deadlines move by the timeout of the wait"
-    eventually(lambda: stack.sql_one(f"SELECT UNIX_TIMESTAMP(NOW(3)) * 1000 > started_ms + 2500 FROM executions WHERE id = '{id}'") == "1", 30)
+    eventually(lambda: stack.sql_one(f"SELECT UNIX_TIMESTAMP(NOW(3)) * 1000 > started_ms + {seconds * 1000 + 500} FROM executions WHERE id = '{id}'") == "1")
     assert send(client, child, json="late") == "delivered"
     assert client.finished(id)["detail"]["output"] == "late"
     ends = [int(v) for (v,) in stack.sql(f"SELECT deadline_ms - ended_ms FROM executions WHERE id IN ('{id}', '{child}')")]
-    assert all(v <= 2000 for v in ends), "what was left of the wait is taken back"
+    assert all(v <= seconds * 1000 for v in ends), "what was left of the wait is taken back"
 
 
 def test_the_deadline_goes_on_after_the_wait(stack, workspace, client):
-    id = client.started(workspace.put_workflow(program(wait(), step("d", "delay", seconds=3600), timeout_seconds=2)))
-    parked(stack, id)
+    def look(seconds):
+        id = client.started(workspace.put_workflow(program(wait(), step("d", "delay", seconds=3600), timeout_seconds=seconds)))
+        parked(stack, id)
+        return id
+    id = while_it_lasts(2, look)
     send(client, id)
     assert client.finished(id)["failure_reason"] == "timeout"
 
 
 def child_that_waits(stack, id):
-    child = eventually(lambda: stack.sql(f"SELECT id FROM executions WHERE parent_id = '{id}'"), 30, "the child")[0][0]
+    def begun():
+        child = stack.sql(f"SELECT id FROM executions WHERE parent_id = '{id}'")
+        assert child or stack.sql(f"SELECT 1 FROM executions WHERE id = '{id}' AND state > 2") == [], "the run has ended"
+        return child
+    child = eventually(begun, what="the child")[0][0]
     parked(stack, child)
     return child
 
 
 def test_the_deadline_of_the_parent_goes_on_after_the_wait(stack, workspace, client):
     inner = workspace.put_workflow(program(wait()))
-    id = client.started(workspace.put_workflow(program(
-        step("w", "workflow", workflow_id=inner), step("d", "delay", seconds=300), timeout_seconds=2)))
-    child = child_that_waits(stack, id)
+
+    def look(seconds):
+        id = client.started(workspace.put_workflow(program(
+            step("w", "workflow", workflow_id=inner), step("d", "delay", seconds=300), timeout_seconds=seconds)))
+        return seconds, id, child_that_waits(stack, id)
+    seconds, id, child = while_it_lasts(2, look)
     # the timer of the parent's first deadline has read the moved one
-    eventually(lambda: stack.sql_one(f"SELECT UNIX_TIMESTAMP(NOW(3)) * 1000 > started_ms + 2500 FROM executions WHERE id = '{id}'") == "1", 30)
+    eventually(lambda: stack.sql_one(f"SELECT UNIX_TIMESTAMP(NOW(3)) * 1000 > started_ms + {seconds * 1000 + 500} FROM executions WHERE id = '{id}'") == "1")
     assert send(client, child) == "delivered"
     assert client.finished(id, 60)["failure_reason"] == "timeout"
 

@@ -8,8 +8,8 @@ import sys
 import termios
 
 import pytest
-from skills import EXAMPLES, Space, install, probe
-from stack import children_of, eventually, kill
+from skills import EXAMPLES, Space, install, probe, some_seconds
+from stack import children_of, eventually, kill, while_it_lasts
 from test_audit import audit
 
 SETTINGS = {"executor.processes": 1, "executor.warm_idle_per_workspace": 2, "executor.warm_jobs_max": 10, "executor.grace_s": 2}
@@ -149,18 +149,22 @@ for line in sys.stdin:
         assert (x["failure_reason"], x["error"]) == ("step_failed", "the command reported an error: process 2 says no"), x
 
 
-def test_a_hang_times_out_and_ends_the_process(workspace):
-    probe(workspace, MEMORY, runner=WARM, timeout_seconds=1)
-    space = Space(workspace)
-    assert seen(space, "a") == ["a"]
-    x = space.ran("probe", {"name": "bad", "sleep": 60})
-    assert (x["state"], x["failure_reason"]) == ("failed", "timeout"), x
-    assert seen(space, "b") == ["b"]
+def test_a_hang_times_out_and_ends_the_process(stack):
+    def look(seconds):
+        workspace = stack.workspace()
+        probe(workspace, MEMORY, runner=WARM, timeout_seconds=seconds)
+        space = Space(workspace)
+        assert seen(space, "a") == ["a"]
+        x = space.ran("probe", {"name": "bad", "sleep": 60})
+        assert (x["state"], x["failure_reason"]) == ("failed", "timeout"), x
+        assert seen(space, "b") == ["b"]
+    while_it_lasts(1, look)
 
 
 def test_a_process_left_behind_ends_with_the_job(space):
-    assert seen(space, "a", leave="86391.5") == ["a"]
-    eventually(lambda: not sleepers("86391.5"), what="the end of the process left behind")
+    left = some_seconds()
+    assert seen(space, "a", leave=left) == ["a"]
+    eventually(lambda: not sleepers(left), what="the end of the process left behind")
     assert seen(space, "b") == ["b"]
 
 
@@ -219,8 +223,7 @@ def is_stopped(pid):
 def test_a_stopped_command_that_is_killed_is_replaced(stack, space):
     """Its runner lives on, and gives the next job back."""
     runner = new_runner(stack, space)
-    stopped = [p for p in below(runner) if is_stopped(p)]
-    assert stopped
+    stopped = eventually(lambda: [p for p in below(runner) if is_stopped(p)], what="the stop of the idle process")
     for pid in stopped:
         kill(pid, signal.SIGKILL)
     eventually(lambda: not children_of(runner), 20, "the end of the sandbox")
