@@ -48,7 +48,7 @@ def test_wrong_redis_balance_does_not_change_decisions(stack):
 
 def test_runs_above_max_concurrent_are_rejected(stack):
     workspace = stack.workspace(max_concurrent=3)
-    slow = workspace.put_workflow({"steps": [{"name": "d", "type": "delay", "seconds": 60}]})
+    slow = workspace.put_workflow({"steps": [{"name": "d", "type": "delay", "seconds": 3600}]})
     key, client = workspace.key()["key"], workspace.client()
     answers = send_many(stack, key, slow, 10, 10)
     assert collections.Counter(a.status_code for a in answers) == {202: 3, 429: 7}

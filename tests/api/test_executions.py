@@ -6,7 +6,7 @@ import pytest
 
 SETTINGS = {"api.rate_limit_per_minute": "100000"}
 ONE = {"steps": [{"name": "a", "type": "transform", "value": {"n": 1.50}}]}
-SLOW = {"steps": [{"name": "quick", "type": "transform", "value": 1}, {"name": "d", "type": "delay", "seconds": 60},
+SLOW = {"steps": [{"name": "quick", "type": "transform", "value": 1}, {"name": "d", "type": "delay", "seconds": 3600},
                   {"name": "never", "type": "transform", "value": 2}]}
 
 OFFSET = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")

@@ -100,7 +100,7 @@ def test_refunded_child_costs_nothing(stack):
     workspace = stack.workspace()
     client = workspace.client()
     leaf = workspace.put_workflow(ONE)
-    slow = workspace.put_workflow({"steps": [{"name": "d", "type": "delay", "seconds": 60}]})
+    slow = workspace.put_workflow({"steps": [{"name": "d", "type": "delay", "seconds": 3600}]})
     run = client.started(workspace.put_workflow(calls(leaf, slow)))
     eventually(lambda: len(nestings(client, executionId=run)["children"]) == 2, 10, "two children")
     client.post(f"/executions/{run}/stop")
@@ -178,7 +178,7 @@ def everywhere(client, run):
 
 
 def test_fields_of_running_and_stopped_runs(workspace, client):
-    run = client.started(workspace.put_workflow({"steps": [{"name": "d", "type": "delay", "seconds": 60}]}))
+    run = client.started(workspace.put_workflow({"steps": [{"name": "d", "type": "delay", "seconds": 3600}]}))
     eventually(lambda: client.execution(run)["state"] == "running", 10)
     for x in everywhere(client, run):
         assert (x["status"], x["endedAt"], x["creditsUsed"], x["isPurged"]) == ("running", None, 1, False)

@@ -57,12 +57,19 @@ def round_trips(stack, answer):
     return int(line[1])
 
 
+def replayed_without_a_query(stack, client, workflow, first):
+    """A request may query nevertheless: when the cached key is a second old, and when Redis takes too long."""
+    def replayed():
+        again = client.run(workflow, {"n": 1}, key="k")
+        same(first, again)
+        return round_trips(stack, again) == 0
+    eventually(replayed, what="a replay without a query")
+
+
 def test_replay_from_redis_does_not_query_mariadb(stack, client, workflow):
     first = client.run(workflow, {"n": 1}, key="k")
     assert round_trips(stack, first) > 0
-    again = client.run(workflow, {"n": 1}, key="k")
-    same(first, again)
-    assert round_trips(stack, again) == 0
+    replayed_without_a_query(stack, client, workflow, first)
 
 
 def test_replay_from_mariadb_is_cached_in_redis(stack, client, workflow):
@@ -71,9 +78,7 @@ def test_replay_from_mariadb_is_cached_in_redis(stack, client, workflow):
     first = client.run(workflow, {"n": 1}, key="k")
     stack.redis("FLUSHALL")
     assert round_trips(stack, client.run(workflow, {"n": 1}, key="k")) > 0
-    again = client.run(workflow, {"n": 1}, key="k")
-    same(first, again)
-    assert round_trips(stack, again) == 0
+    replayed_without_a_query(stack, client, workflow, first)
 
 
 def test_restarted_pool_replays_the_response(stack, workspace, client, workflow):
@@ -184,7 +189,7 @@ def test_response_is_replayed_without_credits(stack):
 
 
 def test_stop_is_replayed(stack, workspace, client):
-    w = workspace.put_workflow({"steps": [{"name": "d", "type": "delay", "seconds": 60}]})
+    w = workspace.put_workflow({"steps": [{"name": "d", "type": "delay", "seconds": 3600}]})
     run = client.started(w)
     first = post(client, f"/executions/{run}/stop", Idempotency_Key="s")
     assert (first.status_code, first.json()) == (200, {"execution_id": run, "status": "stopped"})
@@ -227,7 +232,7 @@ def test_hundred_concurrent_requests_with_one_key_start_one_run(stack, workspace
             assert a.headers["Retry-After"] == "1"
     assert taken and len({a.text for a in taken}) == 1
     assert [a for a in taken if "Idempotent-Replayed" not in a.headers], "one response must be the first and not a replay"
-    last = eventually(lambda: (lambda a: a if a.status_code == 202 else None)(send(0)), 3)
+    last = eventually(lambda: (lambda a: a if a.status_code == 202 else None)(send(0)))
     assert last.text == taken[0].text
     assert runs(stack, workspace) == 1
     assert workspace.balance() == 999

@@ -10,11 +10,11 @@ from stack import eventually
 
 SETTINGS = {"api.rate_limit_per_minute": "100000"}
 PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
-SLOW = {"steps": [{"name": "d", "type": "delay", "seconds": 60}]}
+SLOW = {"steps": [{"name": "d", "type": "delay", "seconds": 3600}]}
 
 
 def ready(stack):
-    return requests.get(stack.url + "/readyz", timeout=5)
+    return requests.get(stack.url + "/readyz", timeout=60)
 
 
 @pytest.fixture
@@ -82,11 +82,10 @@ def test_requests_are_503_without_mariadb_and_succeed_afterwards(stack, workspac
         for send in (lambda: client.run(workflow), lambda: client.run(workflow, key="k"), lambda: client.get(f"/executions/{run}"),
                      lambda: client.get("/executions"), lambda: client.post(f"/executions/{run}/stop"),
                      lambda: client.get("/credits"), lambda: client.post("/workflows", json={"name": "x", "program": PROGRAM})):
-            began = time.monotonic()
             answer = send()
             assert (answer.status_code, answer.json()["code"]) == (503, "unavailable"), answer.text
+            assert answer.headers["Retry-After"] and answer.elapsed.total_seconds() < 3
             assert ready(stack).status_code == 503
-            assert answer.headers["Retry-After"] and time.monotonic() - began < 3
     finally:
         stack.start_server("mariadb")
     for _ in range(30):  # every worker reconnects at its first request

@@ -7,7 +7,7 @@ import requests
 
 TLS = True
 PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": "..."}, {"name": "b", "type": "transform", "value": 2}]}
-SLOW = {"steps": [{"name": "d", "type": "delay", "seconds": 60}]}
+SLOW = {"steps": [{"name": "d", "type": "delay", "seconds": 3600}]}
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from stack import eventually
 SETTINGS = {"api.rate_limit_per_minute": "1000000"}
 SECRET = "not-to-be-seen"
 PROGRAM = {"inputs": {"type": "object"}, "steps": [{"name": "a", "type": "transform", "value": "${/inputs/word}"}]}
-SLOW = {"steps": [{"name": "d", "type": "delay", "seconds": 60}]}
+SLOW = {"steps": [{"name": "d", "type": "delay", "seconds": 3600}]}
 
 
 def problem(answer, status, code):

@@ -11,7 +11,7 @@ from stack import Client, eventually
 SETTINGS = {"quotas.workflows": 5, "quotas.workflow_versions": 4, "quotas.files": 3, "quotas.tickets": 2, "quotas.streams": 3, "quotas.program_bytes": 100000,
             "api.uploads_workers": 8, "api.workers": 8}
 PROGRAM = {"steps": [{"name": "a", "type": "delay", "seconds": 0}]}
-HOLD = {"steps": [{"name": "a", "type": "delay", "seconds": 60}]}
+HOLD = {"steps": [{"name": "a", "type": "delay", "seconds": 3600}]}
 
 
 def create(client, program=PROGRAM):

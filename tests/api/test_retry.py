@@ -7,7 +7,7 @@ from skills import Space, probe
 SETTINGS = {"api.rate_limit_per_minute": "100000"}
 ECHO = {"inputs": {"type": "object", "required": ["x"]}, "steps": [{"name": "a", "type": "transform", "value": "${/inputs/x}"}]}
 FAIL = {"steps": [{"name": "f", "type": "fail", "message": "no luck"}]}
-SLOW = {"steps": [{"name": "d", "type": "delay", "seconds": 60}]}
+SLOW = {"steps": [{"name": "d", "type": "delay", "seconds": 3600}]}
 
 
 def problem(answer, status, code):
