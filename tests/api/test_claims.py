@@ -116,8 +116,7 @@ def test_claim_that_lost_its_run_to_another_is_dropped(stack, session, other_ses
     ended(stack, id)
     assert row(stack, id) == ["3", "1", "0"]
     assert types(stack, id) == [1, 2, 3, 4, 12], "the first claim must not have written anything"
-    log = stack.log("executor")
-    assert log.count(f"run.claimed execution={id}") == 2 and log.count(f"run.cancelled execution={id}") == 1
+    eventually(lambda: [stack.log("executor").count(f"run.{event} execution={id}") for event in ("claimed", "cancelled")] == [2, 1], what="the lines of the log")
 
 
 def test_claim_is_abandoned_when_mariadb_is_killed(stack, session, workspace, client, effects):
@@ -149,7 +148,7 @@ def test_unwritable_run_does_not_block_the_others_of_its_claim(stack, session, w
         ended(stack, ids[3])
         assert row(stack, ids[3]) == ["4", "0", "0"], "it ends once, and no loss is counted"
         assert client.execution(ids[3])["failure_reason"] == "internal"
-        refused = re.search(rf"error executor\[\d+\] run\.commit_failed execution={ids[3]} .*message=\"([^\"]+)\"", stack.log("executor"))
+        refused = re.search(r" error executor\[\d+\] run\.commit_failed .*message=\"([^\"]+)\"", stack.logged("executor", f"run.commit_failed execution={ids[3]} "))
         assert refused and "Unhandled user-defined exception" in refused[1], "the log line has MariaDB's message"
     finally:
         stack.sql("DROP TRIGGER poison")
@@ -166,8 +165,9 @@ def test_active_count_returns_to_zero(stack):
 
 def test_sigterm_during_a_claim_releases_the_run(stack, session, workspace, client):
     id, _ = kept_in_the_claim(stack, session, workspace, {"steps": [*PURE["steps"], {"name": "b", "type": "delay", "seconds": 0.1}]})
+    seen = len(stack.log("executor"))
     os.kill(stack.pid("executor"), signal.SIGTERM)
-    eventually(lambda: "executor.stopping" in stack.log("executor"), 10, "executor.stopping in the log")
+    stack.logged("executor", "executor.stopping", since=seen)
     session("UNLOCK TABLES")
     eventually(lambda: not stack.pid("executor"), 15, "the end of the executor")
     state, attempt, losses = row(stack, id)

@@ -275,4 +275,5 @@ def test_overview_shows_fast_runs(stack, workspace):
     assert seen["host"]["workers"] >= 1 and seen["host"]["requests_in_progress"] >= 1
     problem(b.get("/workflows", headers={"X-Millrace-Workspace": "x"}), 400, "invalid_request")
     send(stack, "GET", "/executions")
-    assert b.get("/operator/overview").json()["host"]["refusals"]["401"] > before["host"]["refusals"]["401"]
+    # a request is counted after its answer
+    eventually(lambda: b.get("/operator/overview").json()["host"]["refusals"]["401"] > before["host"]["refusals"]["401"], what="the refusal")

@@ -51,10 +51,10 @@ def running(workspace, client, effects):
 def test_dump_shows_runs_slots_and_requests(stack, running):
     def shows_all():
         states = dump(stack)
-        return total(states, "state.runs", "without_slot", kind="workflow") == 5 and states
-    eventually(shows_all, 10, "neither delays nor requests in flight hold a slot")
+        return (total(states, "state.runs", "without_slot", kind="workflow") == 5 and total(states, "state.queues", "unwritten_commits") == 0
+                and total(states, "state.effects", "http_requests") == 2) and states
     processes = stack.children("executor")
-    states = dump(stack)
+    states = eventually(shows_all, 10, "neither delays nor requests in flight hold a slot, and all is written")
     assert total(states, "state.runs", "in_memory", kind="workflow") == 5
     assert total(states, "state.runs", "with_slot", kind="workflow") == 0
     assert total(states, "state.runs", "in_memory", kind="skill") == total(states, "state.runs", "in_memory", kind="model") == 0
@@ -129,9 +129,10 @@ def test_stream_dump_shows_connections_and_subscriptions(stack, workspace, clien
     run = client.started(flow)
     stream = stack.pid("stream")
     with client.get(f"/executions/{run}/events", stream=True):
-        eventually(lambda: dump_of(stack, "stream", [stream])[stream]["state.subscriptions"][0]["subscribed"] == "1", 5,
-                   "a confirmed subscription")
-        state = dump_of(stack, "stream", [stream])
+        def at_rest():
+            state = dump_of(stack, "stream", [stream])
+            return state[stream]["state.subscriptions"][0]["subscribed"] == "1" and state[stream]["state.queues"][0]["db_thread_jobs"] == "0" and state
+        state = eventually(at_rest, what="a confirmed subscription, and no work for the database")
         assert state[stream]["state.connections"][0]["streams"] == "1"
         assert state[stream]["state.subscriptions"][0]["runs"] == "1"
         assert state[stream]["state.subscriptions"][0]["redis_connected"] == "1"

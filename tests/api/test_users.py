@@ -9,12 +9,12 @@ import signal
 import subprocess
 
 import pytest
-from skills import Space, probe
+from skills import Space, probe, some_seconds
 from stack import BIN, ROOT, alive, children_of, eventually, kill
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="programs are started as other users")
 SETTINGS = {"executor.processes": "1", "executor.sandbox_accept_missing": ""}
-MARK = "86397.25"  # the argument by which the command of a skill is found
+MARK = some_seconds()  # the argument by which the command of a skill is found
 FIRST = 61000  # numbers that no user of the system has
 
 
