@@ -1,11 +1,13 @@
 """Fixtures of the API tests: one real stack per module.
 
 A module may set SETTINGS = {"section.key": value}, TLS = True, DEMO = True and OBJECTS = True (blob.store = s3) before its tests.
+With ONE_DAY = True, because it sums by days or months, its tests do not begin in the last minute of a day (UTC).
 """
 import contextlib
 import os
 import re
 import sys
+import time
 
 import pytest
 
@@ -13,7 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "fault")]
 from objects import object_store  # noqa: E402
 from proxy import Proxy  # noqa: E402
-from stack import Effects, Stack, running  # noqa: E402
+from stack import Effects, Stack, eventually, running  # noqa: E402
 
 
 def pytest_configure(config):
@@ -37,6 +39,11 @@ def pytest_runtest_makereport(item, call):
         lines = [line for log in sorted((stack.dir / "logs").glob("executor*.log")) for line in log.read_text(errors="replace").splitlines()]
         faults = [line for line in lines[:-30] if " error " in line or " warn " in line][-60:]
         report.sections.append(("executor.log: warnings and errors, and the last lines", "\n".join(faults + ["..."] + lines[-30:])))
+
+
+def pytest_runtest_setup(item):
+    if getattr(item.module, "ONE_DAY", False):
+        eventually(lambda: time.time() % 86400 < 86400 - 60, 70, "the next day")
 
 
 # The longest modules start first; otherwise the run would end with one of them running alone.

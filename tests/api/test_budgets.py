@@ -10,6 +10,7 @@ import requests
 from stack import eventually
 
 PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
+ONE_DAY = True
 SETTINGS = {"api.rate_limit_per_minute": "100000", "api.workers": "16"}
 
 

@@ -8,6 +8,7 @@ from test_budgets import PROGRAM, in_an_hour, start
 
 from stack import eventually
 
+ONE_DAY = True
 EVENTS = ["credits.low", "credits.spend_high"]
 LOW, SPEND = 10, 11  # lib/outbox/outbox.h
 

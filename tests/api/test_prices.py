@@ -6,6 +6,7 @@ from stack import eventually
 from test_budgets import start
 from skills import Space, probe
 
+ONE_DAY = True
 PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
 
 

@@ -12,6 +12,7 @@ import pytest
 import rows
 from stack import BIN, Effects, eventually
 
+ONE_DAY = True
 SETTINGS = {"billing.rollup_wait_days": "366", "push.outgoing_allow": "127.0.0.0/8", "executor.processes": "1"}
 PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
 TABLES = rows.TABLES + ("purges", "waits", "execution_failures", "execution_charges")

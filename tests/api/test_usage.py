@@ -14,6 +14,7 @@ from decimal import Decimal
 import pytest
 from stack import BIN, eventually
 
+ONE_DAY = True
 SETTINGS = {"api.rate_limit_per_minute": "10000000"}
 ONE = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
 N = 100000
