@@ -152,7 +152,7 @@ test("the colours can be chosen, and the choice is kept", async () => visiting(a
 test("what a tenant writes is text", async () => visiting(async (visit, page) => {
     const shown = async (at, ...marks) => {
         await visit.open(at);
-        for (const mark of marks) await page.waitForFunction((text) => document.body.textContent.includes(text), hostile(mark).slice(0, 100), { timeout: 30000 });
+        for (const mark of marks) await page.waitForFunction((text) => document.body.textContent.includes(text), hostile(mark).slice(0, 100), { timeout: 60000 });
         await visit.innocent();
     };
     await shown("/runs", "workspace", "workflow", "tag", "error");
@@ -513,7 +513,7 @@ test("the list is live, and is read no more often than every two seconds", async
         await eventually(async () => await rows.count() === 26, "all runs");
         // jobs that end at once are a rate, not a zero
         await eventually(async () => Number(await page.locator(".numbers .good").innerText()) >= 10, "a rate");
-        const reads = visit.requests.filter((r) => r.at >= began && new URL(r.url).pathname === "/api/v1/executions").map((r) => r.at);
+        const reads = visit.requests.filter((r) => r.at >= began && new URL(r.url).pathname === "/api/v1/executions").map((r) => r.request.timing().startTime).filter((at) => at > 0); // by the browser's clock: this process may hear of them late
         assert.ok(reads.length >= 2);
         for (let i = 1; i < reads.length; i++) assert.ok(reads[i] - reads[i - 1] >= 1900, `${reads[i] - reads[i - 1]} ms between two reads`);
         const before = reads.length;
@@ -577,7 +577,7 @@ test("everything can be done with the keyboard", async () => visiting(async (vis
     await page.getByRole("dialog").waitFor();
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
-    assert.equal(await focused(), "Signal…");
+    await eventually(async () => await focused() === "Signal…", "the focus back at the button");
 }));
 
 test("an operator sees the load of the workspaces, limits one, and looks into it", async (t) => {

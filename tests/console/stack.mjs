@@ -1,6 +1,6 @@
 // A real, private Millrace for the tests of the console, started by scripts/stack in a temporary directory, with the data that the screens show.
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import http from "node:http";
 import net from "node:net";
 import path from "node:path";
@@ -16,12 +16,25 @@ export const ALL = ["workflows:read", "workflows:write", "workflows:execute", "s
 /** A text as a tenant might choose it, to look like something else: HTML, script, a right-to-left override, emoji. `mark` tells texts apart. */
 export const hostile = (mark) => `${mark} <script>window.owned="${mark}"</script><img src=x onerror="window.owned='${mark}'"> \u202Egnp.exe\u202C שלום 👩‍👩‍👧 "'\`{{7*7}}`;
 
+/** A port that stays this process' own, as free_port of tests/api/stack.py: below those that the kernel gives to connections, and with the
+ *  same name in the abstract namespace of Unix sockets, which keeps it from the other processes of the tests. */
 async function freePort() {
-    const server = net.createServer().listen(0, "127.0.0.1");
-    await new Promise((resolve) => server.once("listening", resolve));
-    const { port } = server.address();
-    await new Promise((resolve) => server.close(resolve));
-    return port;
+    const listening = (server, place) => new Promise((resolve, reject) => server.once("error", reject).listen(place, () => resolve(server)));
+    const first = Number((await readFile("/proc/sys/net/ipv4/ip_local_port_range", "utf8")).split(/\s/)[0]), lowest = Math.min(20000, Math.floor(first / 2));
+    for (let tries = 0; tries < 200; tries++) {
+        const port = lowest + Math.floor(Math.random() * (first - lowest)), name = net.createServer();
+        try {
+            await listening(name, { path: `\0millrace-test-port-${port}` });
+            const probe = await listening(net.createServer(), { port, host: "127.0.0.1" });
+            await new Promise((resolve) => probe.close(resolve));
+            name.unref();
+            return port;
+        } catch (error) {
+            name.close();
+            if (error.code !== "EADDRINUSE") throw error;
+        }
+    }
+    throw new Error("no free port found in 200 tries");
 }
 
 /** Calls check until its result is true, and returns it. */
