@@ -22,7 +22,7 @@ def check(stack):
 
     def status(role):
         try:
-            return requests.get(f"http://127.0.0.1:{port}/{role}", timeout=5).status_code
+            return requests.get(f"http://127.0.0.1:{port}/{role}", timeout=60).status_code
         except requests.ConnectionError:
             return None
     status.port, status.process = port, process

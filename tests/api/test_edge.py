@@ -126,7 +126,7 @@ def test_upload_whose_worker_is_killed_is_502(stack):
 
     def body():
         yield (b"--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a\"\r\n\r\n" + b"x" * 2_000_000)
-        eventually(lambda: requests.get(stack.url + "/readyz", timeout=5).status_code == 200)
+        eventually(lambda: requests.get(stack.url + "/readyz", timeout=60).status_code == 200)
         stack.kill_server("api", with_children=True)
         killed.set()
         for _ in range(64):

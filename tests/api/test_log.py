@@ -29,7 +29,7 @@ class Log:
         return [BIN / "millrace", "--config", self.ini, *args]
 
     def run(self, *args):
-        done = subprocess.run(self.command("log", *args), capture_output=True, text=True, timeout=10)
+        done = subprocess.run(self.command("log", *args), capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout, done.stderr
 
 

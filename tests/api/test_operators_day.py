@@ -191,12 +191,12 @@ def test_status_and_readyz_report_missing_executors(stack, effects):
     status = json.loads(out)
     assert code == 1 and status["queued"] == 1 and status["queue_age_seconds"] > 0
     assert {e["state"] for e in status["executors"]} == {"lost"}  # although no executor is left to mark them
-    ready = requests.get(stack.url + "/readyz", timeout=5)
+    ready = requests.get(stack.url + "/readyz", timeout=60)
     assert (ready.status_code, ready.json()) == (200, {"status": "degraded"})
-    assert 'millrace_executors{state="alive"} 0' in requests.get(stack.url + "/metrics", timeout=5).text
+    assert 'millrace_executors{state="alive"} 0' in requests.get(stack.url + "/metrics", timeout=60).text
     stack.start_server("executor")
     assert client.finished(queued)["status"] == "success"
-    eventually(lambda: requests.get(stack.url + "/readyz", timeout=5).json() == {"status": "ok"}, 20, "ready")
+    eventually(lambda: requests.get(stack.url + "/readyz", timeout=60).json() == {"status": "ok"}, 20, "ready")
 
 
 def test_status_reports_a_missing_redis(stack):

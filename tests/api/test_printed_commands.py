@@ -74,7 +74,7 @@ def tree():
 
         def run(text, cwd=place, **more):
             done = subprocess.run(["bash", "-c", "set -euo pipefail\n. run/demo.env\n" + text], cwd=cwd, env={**env, **more},
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
             return done.returncode, done.stdout
         try:
             yield run, shown.stdout, place
