@@ -13,7 +13,7 @@ enum {
     PUSH_URL_MAX = 2048,
     PUSH_SECRET_MAX = 4096,
     /* push_list counts no further. */
-    PUSH_LAG_MAX = 100000,
+    PUSH_LAG_MAX = 10000,
 };
 
 enum push_auth { PUSH_AUTH_NONE, PUSH_AUTH_BEARER, PUSH_AUTH_SIGNATURE };
