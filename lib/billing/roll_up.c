@@ -18,6 +18,8 @@ enum {
     ROWS = 240,
     /* The LIMIT of roll_up_candidates.sql. */
     CANDIDATES = 100,
+    /* Sums that one statement reads for a checksum: most months have fewer. */
+    SUMS = 4000,
     /* Of a mark in credit_ledger.budgets: 16 bytes of id, 8 of the period's start (lib/spending/budget.h). */
     MARK = 24,
     MARK_ID = 16,
@@ -41,22 +43,48 @@ static void hash_text(crypto_hash_sha256_state *h, const char *text)
     crypto_hash_sha256_update(h, (const uint8_t *)text, strlen(text));
 }
 
-static enum err hash_day(struct db *db, void *ctx, const id *workspace, int64_t day,
-                         crypto_hash_sha256_state *h, struct roll_up *r)
+static void hash_sums(const struct db_rows *rows, size_t n, crypto_hash_sha256_state *h, struct roll_up *r)
 {
-    struct db_value args[] = {db_id(workspace), db_number(day)};
-    struct db_rows *rows;
-    enum err e = db_run(db, ctx, SQL_ROLL_UP_DAY, args, 2, &rows);
-    for (size_t i = 0; e == OK && i < rows->count; i++) {
-        int64_t n = db_int(rows, i, ROLL_UP_DAY_N), amount = db_int(rows, i, ROLL_UP_DAY_AMOUNT);
-        hash_text(h, talloc_asprintf(rows, "sum %" PRId64 " %" PRId64 " %s %s %s %" PRId64 " %" PRId64 "\n",
-                                     day, db_int(rows, i, ROLL_UP_DAY_KIND),
-                                     db_str(rows, i, ROLL_UP_DAY_RESPONDER_ID),
-                                     db_str(rows, i, ROLL_UP_DAY_KEY_ID),
-                                     db_str(rows, i, ROLL_UP_DAY_GRANT_ID), n, amount));
-        r->n += n;
+    void *ctx = talloc_new(NULL);
+    for (size_t i = 0; i < n; i++) {
+        int64_t count = db_int(rows, i, ROLL_UP_SUMS_N), amount = db_int(rows, i, ROLL_UP_SUMS_AMOUNT);
+        hash_text(h, talloc_asprintf(ctx, "sum %" PRId64 " %" PRId64 " %s %s %s %" PRId64 " %" PRId64 "\n",
+                                     db_int(rows, i, ROLL_UP_SUMS_DAY), db_int(rows, i, ROLL_UP_SUMS_KIND),
+                                     db_str(rows, i, ROLL_UP_SUMS_RESPONDER_ID),
+                                     db_str(rows, i, ROLL_UP_SUMS_KEY_ID),
+                                     db_str(rows, i, ROLL_UP_SUMS_GRANT_ID), count, amount));
+        r->n += count;
         r->amount += amount;
     }
+    talloc_free(ctx);
+}
+
+/* Adds the days from *day_r on, before day `to`, as many as one statement reads; sets *day_r to the next one. Of a
+ * day that does not fit behind others, nothing is added. */
+static enum err hash_days(struct db *db, const id *workspace, int64_t *day_r, int64_t to,
+                          crypto_hash_sha256_state *h, struct roll_up *r)
+{
+    void *ctx = talloc_new(NULL);
+    struct db_value args[] = {db_id(workspace), db_number(*day_r), db_number(to), db_number(SUMS)};
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_ROLL_UP_SUMS, args, 4, &rows);
+    if (e == OK && rows->count == SUMS) {
+        int64_t last = db_int(rows, SUMS - 1, ROLL_UP_SUMS_DAY);
+        if (last == *day_r) { /* a day with more sums is read alone */
+            args[2] = db_number(*day_r + 1);
+            args[3] = db_number(INT64_MAX);
+            e = db_run(db, ctx, SQL_ROLL_UP_SUMS, args, 4, &rows);
+            last++;
+        }
+        to = last;
+    }
+    size_t n = e == OK ? rows->count : 0;
+    while (n > 0 && db_int(rows, n - 1, ROLL_UP_SUMS_DAY) >= to)
+        n--;
+    if (e == OK)
+        hash_sums(rows, n, h, r);
+    *day_r = to;
+    talloc_free(ctx);
     return e;
 }
 
@@ -87,11 +115,8 @@ enum err roll_up_prove(struct db *db, const id *workspace, int month, const uint
     hash_text(&h, workspace->text);
     hash_text(&h, billing_month_text(month, text));
     hash_text(&h, "\n");
-    for (int64_t day = billing_month_day(month); e == OK && day < billing_month_day(month + 1); day++) {
-        void *ctx = talloc_new(NULL);
-        e = hash_day(db, ctx, workspace, day, &h, r);
-        talloc_free(ctx);
-    }
+    for (int64_t day = billing_month_day(month); e == OK && day < billing_month_day(month + 1);)
+        e = hash_days(db, workspace, &day, billing_month_day(month + 1), &h, r);
     void *ctx = talloc_new(NULL);
     if (e == OK)
         e = hash_budgets(db, ctx, workspace, month, &h);

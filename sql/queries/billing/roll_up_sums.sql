@@ -1,2 +1,4 @@
-SELECT kind, responder_id, key_id, grant_id, n, amount FROM ledger_rollup_sums WHERE workspace_id = ? AND day = ?
-ORDER BY kind, responder_id, key_id, grant_id
+-- The sums of a workspace from a day on, before another one, in the order of the primary key.
+SELECT day, kind, responder_id, key_id, grant_id, n, amount FROM ledger_rollup_sums WHERE workspace_id = ? AND day >= ? AND day < ?
+ORDER BY day, kind, responder_id, key_id, grant_id
+LIMIT ?
