@@ -32,6 +32,16 @@ enum {
     OBJECT_ORPHAN_S = 27 * 3600,
 };
 
+/* Most checks read a large table from its beginning to its end. One query reads each of these tables once for all
+ * of its checks, and says which of them may be violated. Only these run a query of their own. */
+enum sight { SEEN_ALONE, SEEN_WITH_LEDGER, SEEN_WITH_EXECUTIONS, SEEN_WITH_EVENTS, SIGHTS };
+
+static const enum sql_id sight_queries[SIGHTS] = {
+    [SEEN_WITH_LEDGER] = SQL_AUDIT_PROVE_LEDGER,
+    [SEEN_WITH_EXECUTIONS] = SQL_AUDIT_PROVE_EXECUTIONS,
+    [SEEN_WITH_EVENTS] = SQL_AUDIT_PROVE_EVENTS,
+};
+
 struct audit_context {
     struct db *db;
     struct redis *redis;
@@ -39,6 +49,8 @@ struct audit_context {
     struct audit *audit;
     /* The check that is running. */
     struct audit_check *check;
+    /* The names of the checks that may be violated, of each query that has run. */
+    const char **suspects[SIGHTS];
 };
 
 typedef enum err inspect(struct audit_context *context, void *scratch);
@@ -433,6 +445,8 @@ struct audit_rule {
     const char *name, *promise;
     /* Returns {id, detail} of each violation; used if `inspect` is NULL. */
     enum sql_id query;
+    /* What tells whether `query` is needed. */
+    enum sight sight;
     inspect *inspect;
     bool at_rest;
     bool wants_deadline;
@@ -441,12 +455,12 @@ struct audit_rule {
 static const struct audit_rule checks[] = {
     {1, "acknowledged", "every acknowledged id has a row", .inspect = check_acknowledged},
     {2, "balance", "a balance equals the sum of its ledger and is never below zero",
-     .query = SQL_AUDIT_BALANCE},
+     .query = SQL_AUDIT_BALANCE, .sight = SEEN_WITH_LEDGER},
     {2, "grants", "a balance equals what the account's grants have left", .query = SQL_AUDIT_GRANTS},
-    {2, "grant", "what a grant has left equals the sum of its ledger", .query = SQL_AUDIT_GRANT},
-    {2, "parts", "every ledger row names its grant, or its parts do", .query = SQL_AUDIT_PARTS},
-    {2, "ledger_stray", "every ledger row has its account", .query = SQL_AUDIT_LEDGER_STRAY},
-    {2, "ledger_sums", "the sums of days and months equal the ledger", .query = SQL_AUDIT_LEDGER_SUMS},
+    {2, "grant", "what a grant has left equals the sum of its ledger", .query = SQL_AUDIT_GRANT, .sight = SEEN_WITH_LEDGER},
+    {2, "parts", "every ledger row names its grant, or its parts do", .query = SQL_AUDIT_PARTS, .sight = SEEN_WITH_LEDGER},
+    {2, "ledger_stray", "every ledger row has its account", .query = SQL_AUDIT_LEDGER_STRAY, .sight = SEEN_WITH_LEDGER},
+    {2, "ledger_sums", "the sums of days and months equal the ledger", .query = SQL_AUDIT_LEDGER_SUMS, .sight = SEEN_WITH_LEDGER},
     {2, "roll_up", "what was rolled up is what was removed, month by month", .query = SQL_AUDIT_ROLL_UP},
     {2, "roll_up_chain", "the checksums of what was rolled up follow from each other",
      .inspect = check_chain},
@@ -459,35 +473,35 @@ static const struct audit_rule checks[] = {
     {2, "program_bytes", "the counted bytes of programs equal their sum", .query = SQL_AUDIT_PROGRAM_BYTES},
     {2, "tool_name", "no two exposed workflows of a workspace have the same tool",
      .query = SQL_AUDIT_TOOL_NAME},
-    {3, "debit", "every execution has its debit", .query = SQL_AUDIT_DEBIT},
+    {3, "debit", "every execution has its debit", .query = SQL_AUDIT_DEBIT, .sight = SEEN_WITH_EXECUTIONS},
     {3, "debit_stray", "every debit and refund has its execution; every execution has one debit",
-     .query = SQL_AUDIT_DEBIT_STRAY},
-    {3, "refund", "at most one refund or release, never more than the debit", .query = SQL_AUDIT_REFUND},
+     .query = SQL_AUDIT_DEBIT_STRAY, .sight = SEEN_WITH_LEDGER},
+    {3, "refund", "at most one refund or release, never more than the debit", .query = SQL_AUDIT_REFUND, .sight = SEEN_WITH_EXECUTIONS},
     {3, "refund_due",
      "refunded if it ended before any side effect was started, else what was held and not used is released",
-     .query = SQL_AUDIT_REFUND_DUE},
-    {3, "charge", "the parts of a listed price are the debit", .query = SQL_AUDIT_CHARGE},
+     .query = SQL_AUDIT_REFUND_DUE, .sight = SEEN_WITH_EXECUTIONS},
+    {3, "charge", "the parts of a listed price are the debit", .query = SQL_AUDIT_CHARGE, .sight = SEEN_WITH_EXECUTIONS},
     {4, "key_wrong", "an idempotency key occurs once in its workspace", .query = SQL_AUDIT_KEY_WRONG},
     {3, "batch", "a finished batch has as many runs as it reported", .query = SQL_AUDIT_BATCH},
     {4, "key_stray", "every idempotency key has its execution", .query = SQL_AUDIT_KEY_STRAY},
     {5, "deadline", "no execution is active after its deadline and grace period", .query = SQL_AUDIT_DEADLINE,
      .wants_deadline = true},
-    {6, "terminal", "a row's columns agree with its state", .query = SQL_AUDIT_TERMINAL},
+    {6, "terminal", "a row's columns agree with its state", .query = SQL_AUDIT_TERMINAL, .sight = SEEN_WITH_EXECUTIONS},
     {6, "failures", "a row of the failed executions describes one", .query = SQL_AUDIT_FAILURES},
     {6, "parked", "a running execution has an executor or is parked, never both", .query = SQL_AUDIT_PARKED},
     {6, "signals", "a signal that came is given to the wait for it", .query = SQL_AUDIT_SIGNALS},
     {6, "signal_tickets", "a ticket for a signal has one answer", .query = SQL_AUDIT_SIGNAL_TICKETS},
     {6, "events", "events are numbered 1…n, and the only terminal event is the last",
-     .query = SQL_AUDIT_EVENTS},
-    {6, "events_stray", "every event has its execution", .query = SQL_AUDIT_EVENTS_STRAY},
-    {6, "result", "every execution that succeeded has its output", .query = SQL_AUDIT_RESULT},
-    {7, "step_again", "a step that succeeded is not started again", .query = SQL_AUDIT_STEP_AGAIN},
+     .query = SQL_AUDIT_EVENTS, .sight = SEEN_WITH_EVENTS},
+    {6, "events_stray", "every event has its execution", .query = SQL_AUDIT_EVENTS_STRAY, .sight = SEEN_WITH_EVENTS},
+    {6, "result", "every execution that succeeded has its output", .query = SQL_AUDIT_RESULT, .sight = SEEN_WITH_EXECUTIONS},
+    {7, "step_again", "a step that succeeded is not started again", .query = SQL_AUDIT_STEP_AGAIN, .sight = SEEN_WITH_EVENTS},
     {7, "step_rows", "a step's columns agree with its status", .query = SQL_AUDIT_STEP_ROWS},
     {7, "child_twice", "a try of a step has at most one child", .query = SQL_AUDIT_CHILD_TWICE},
     {7, "child_wrong", "every row of execution_children agrees with its execution",
      .query = SQL_AUDIT_CHILD_WRONG},
     {7, "child_stray", "every execution with a parent has its row in execution_children",
-     .query = SQL_AUDIT_CHILD_STRAY},
+     .query = SQL_AUDIT_CHILD_STRAY, .sight = SEEN_WITH_EXECUTIONS},
     {7, "tree_size", "the size of a tree that can grow is the number of its descendants",
      .query = SQL_AUDIT_TREE_SIZE},
     {9, "blob_row", "every file, artifact and log has the row of its blob", .query = SQL_AUDIT_BLOB_ROW},
@@ -496,13 +510,13 @@ static const struct audit_rule checks[] = {
     {6, "webhook_delivery", "every pending delivery has its message and a lane that is due for it",
      .query = SQL_AUDIT_WEBHOOK_DELIVERY},
     {6, "webhook_message", "every end that a run's own webhook asks for has its message",
-     .query = SQL_AUDIT_WEBHOOK_MESSAGE},
+     .query = SQL_AUDIT_WEBHOOK_MESSAGE, .sight = SEEN_WITH_EXECUTIONS},
     {6, "stop_mark", "a run that is marked because the runs below it are being stopped has ended",
      .query = SQL_AUDIT_STOP_MARK},
     {6, "occurrence", "an occurrence names its run if and only if it was started; a run has one",
      .query = SQL_AUDIT_OCCURRENCE},
     {6, "occurrence_missing", "a run that a schedule started has its occurrence",
-     .query = SQL_AUDIT_OCCURRENCE_MISSING},
+     .query = SQL_AUDIT_OCCURRENCE_MISSING, .sight = SEEN_WITH_EXECUTIONS},
     {7, "bulk_item", "a retry of a bulk job is one run, which retries its item; decided items stay decided",
      .query = SQL_AUDIT_BULK_ITEM},
     {6, "bulk_job", "a bulk job is due if and only if it goes on, and its counts are those of its items",
@@ -525,11 +539,53 @@ static const struct audit_rule checks[] = {
 };
 enum { CHECKS = sizeof checks / sizeof checks[0] };
 
+/* Adds the names of a list with commas. */
+static void add_suspects(struct audit_context *context, const char *names, const char ***list_r, size_t *n_r)
+{
+    char *copy = talloc_strdup(context->audit, names), *left = NULL;
+    for (char *name = strtok_r(copy, ",", &left); name; name = strtok_r(NULL, ",", &left)) {
+        bool known = false;
+        for (size_t i = 0; i < *n_r && !known; i++)
+            known = strcmp((*list_r)[i], name) == 0;
+        if (known)
+            continue;
+        *list_r = talloc_realloc(context->audit, *list_r, const char *, *n_r + 2);
+        (*list_r)[(*n_r)++] = name;
+        (*list_r)[*n_r] = NULL;
+    }
+}
+
+/* Whether the check's own query is needed. Runs the query of all checks of its table once. */
+static enum err is_suspect(struct audit_context *context, void *scratch, const struct audit_rule *c,
+                           bool *is_suspect_r)
+{
+    enum err e = OK;
+    *is_suspect_r = c->sight == SEEN_ALONE;
+    if (c->sight == SEEN_ALONE)
+        return OK;
+    if (!context->suspects[c->sight]) {
+        struct db_rows *rows;
+        const char **list = talloc_zero_array(context->audit, const char *, 1);
+        size_t n = 0;
+        e = db_run(context->db, scratch, sight_queries[c->sight], NULL, 0, &rows);
+        for (size_t i = 0; e == OK && i < rows->count; i++)
+            add_suspects(context, db_str(rows, i, AUDIT_ACTIVE_DETAIL), &list, &n);
+        context->suspects[c->sight] = list;
+    }
+    for (const char **name = context->suspects[c->sight]; *name && !*is_suspect_r; name++)
+        *is_suspect_r = strcmp(*name, c->name) == 0;
+    return e;
+}
+
 static enum err check_by_query(struct audit_context *context, void *scratch, const struct audit_rule *c)
 {
     struct db_value before = db_number(context->options->deadline_before_ms);
     struct db_rows *rows;
-    enum err e = db_run(context->db, scratch, c->query, &before, c->wants_deadline, &rows);
+    bool needed;
+    enum err e = is_suspect(context, scratch, c, &needed);
+    if (e != OK || !needed)
+        return e;
+    e = db_run(context->db, scratch, c->query, &before, c->wants_deadline, &rows);
     for (size_t i = 0; e == OK && i < rows->count; i++)
         add_violation(context, db_str(rows, i, AUDIT_ACTIVE_SUBJECT), db_str(rows, i, AUDIT_ACTIVE_DETAIL));
     return e;
@@ -539,7 +595,7 @@ enum err audit_run(struct db *db, struct redis *redis, void *ctx, const struct a
                    struct audit **audit_r)
 {
     struct audit *a = *audit_r = talloc_zero(ctx, struct audit);
-    struct audit_context context = {db, redis, options, a, NULL};
+    struct audit_context context = {.db = db, .redis = redis, .options = options, .audit = a};
     enum err e = db_run(db, a, SQL_AUDIT_BEGIN, NULL, 0, NULL);
     a->checks = talloc_zero_array(a, struct audit_check, CHECKS);
     for (int i = 0; e == OK && i < CHECKS; i++) {

@@ -12,12 +12,13 @@ LEFT JOIN (
   FROM (
   SELECT STRAIGHT_JOIN SUBSTR(l.budgets, 1 + 24 * n.i, 16) AS budget,
     CAST(CONV(HEX(SUBSTR(l.budgets, 17 + 24 * n.i, 8)), 16, 10) AS SIGNED) AS start_ms, -SUM(l.amount) AS used
-  FROM credit_ledger l
+  FROM (SELECT DISTINCT workspace_id FROM budgets) w
+  JOIN credit_ledger l ON l.workspace_id = w.workspace_id
   JOIN (
     SELECT 0 AS i UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3
     UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7
   ) n ON LENGTH(l.budgets) > 24 * n.i
-  WHERE l.budgets IS NOT NULL AND l.workspace_id IN (SELECT workspace_id FROM budgets)
+  WHERE l.budgets IS NOT NULL
   GROUP BY 1, 2
   UNION ALL
   SELECT UNHEX(REPLACE(r.budget_id, '-', '')), r.start_ms, -SUM(r.amount) FROM ledger_rollup_budgets r GROUP BY r.budget_id, r.start_ms
