@@ -145,7 +145,7 @@ class Harness:
         self.agents = Agents(self.stack, self.book, self.seed)
         self.webhooks = webhooks.Webhooks(self.stack, self.book, self.seed, rich, Caller(self.stack.port, rich.key()["key"]))
         self.roll_ups = roll_ups.RollUps(self.stack, self.book)
-        self.pushes = pushes.Pushes(self.stack, self.book, self.seed)
+        self.pushes = pushes.Pushes(self.stack, self.book, self.seed, self.roll_ups)
         self.hostile = Hostile(self.stack, self.book, self.seed) if self.options.hostile else None
 
     def programs_of(self, workspace):
