@@ -1,11 +1,16 @@
-"""A workspace's account as docs/billing.md describes it, without a look at the program. Amounts are whole micro-credits, times whole
-milliseconds. A start or an expiry is made when something is done to the account after it (`at`)."""
+"""A workspace's account as docs/billing.md and docs/budgets.md describe it, without a look at the program. Amounts are whole micro-credits, times
+whole milliseconds. A start or an expiry is made when something is done to the account after it (`at`)."""
 import dataclasses
+import datetime
+import zoneinfo
 
 NEVER = 1 << 62
 DAY_MS = 86400000
 LIMIT = 4611686018427 * 1000000
 ORDER_OF_CATEGORIES = {"promotional": 0, "paid": 1}
+PRICED_FOR = {"input_tokens": 1000000, "cached_tokens": 1000000, "output_tokens": 1000000, "seconds": 1000, "bytes": 1000000}
+BUDGETS_OF_RUN = 8
+BUDGETS_WITHOUT_TAG = 6
 
 
 @dataclasses.dataclass
@@ -28,12 +33,100 @@ class Grant:
         return "used" if self.state == "active" and self.remaining == 0 else self.state
 
 
-class Account:
+@dataclasses.dataclass
+class PriceList:
+    """The fixed part of a price, and of each unit its price and the most that is charged; seconds are counted in milliseconds."""
+    fixed: int
+    use: dict = dataclasses.field(default_factory=dict)
+
+    def of(self, unit, amount):
+        price, most = self.use.get(unit, (0, 0))
+        return -(-price * min(amount, most) // PRICED_FOR[unit])
+
+    def held(self):
+        return sum(self.of(unit, most) for unit, (_, most) in self.use.items())
+
+    def debit(self):
+        return self.fixed + self.held()
+
+    def used(self, amounts):
+        """amounts: as the provider reports tokens, the cached ones among the input tokens."""
+        cached = amounts.get("cached_tokens", 0) if "cached_tokens" in self.use else 0
+        amounts = amounts | {"cached_tokens": cached, "input_tokens": amounts.get("input_tokens", 0) - cached}
+        return sum(self.of(unit, amount) for unit, amount in amounts.items())
+
+
+class Prices:
+    """Dated lists by workflow or skill and model; None stands for all."""
+
     def __init__(self):
+        self.lists = {}   # (responder, model): {from: PriceList, or None where the prices end}
+
+    def set(self, responder, model, since, prices):
+        self.lists.setdefault((responder, model), {})[since] = prices
+
+    def of(self, now, responder, model, otherwise):
+        for target in ((responder, model), (responder, None), (None, model), (None, None)):
+            begun = [since for since in self.lists.get(target, ()) if since <= now]
+            if begun and self.lists[target][max(begun)]:
+                return self.lists[target][max(begun)]
+        return PriceList(otherwise)
+
+
+def period_of(kind, zone, now):
+    """(start, end) of the period of now."""
+    if kind == "total":
+        return 0, NEVER
+    at = datetime.datetime.fromtimestamp(now // 1000, zoneinfo.ZoneInfo(zone))
+    first = at.date().replace(day=1) if kind == "month" else at.date()
+    after = (first + datetime.timedelta(days=32)).replace(day=1) if kind == "month" else first + datetime.timedelta(days=1)
+    return tuple(int(datetime.datetime.combine(day, datetime.time(), at.tzinfo).timestamp() * 1000) for day in (first, after))
+
+
+@dataclasses.dataclass
+class Budget:
+    id: str
+    scope: str
+    target: str
+    period: str
+    limit: int
+    zone: str
+    soft_percent: int = None
+    used: dict = dataclasses.field(default_factory=dict)   # start of a period: micro-credits
+
+    def used_at(self, now):
+        return self.used.get(period_of(self.period, self.zone, now)[0], 0)
+
+    def level(self, now):
+        used = self.used_at(now)
+        if used >= self.limit:
+            return "exceeded"
+        return "soft" if self.soft_percent and used * 100 >= self.limit * self.soft_percent else "ok"
+
+
+@dataclasses.dataclass
+class Debit:
+    prices: PriceList
+    parts: dict     # grant: amount, in the order in which the grants were used
+    periods: list   # (budget, start of its period)
+
+
+@dataclasses.dataclass
+class Refusal:
+    code: str
+    budgets: set = dataclasses.field(default_factory=set)   # those that are reset last
+    reset: int = None
+
+
+class Account:
+    def __init__(self, zone="UTC"):
+        self.zone = zone
+        self.prices = Prices()
+        self.budgets = {}
         self.grants = {}
         self.ledger = []   # (kind, amount, {grant: amount})
-        self.debits = {}   # run: {grant: amount}
-        self.refunded = set()
+        self.debits = {}   # run: Debit
+        self.ended = {}    # run: what was returned
 
     def balance(self):
         return sum(amount for _, amount, _ in self.ledger)
@@ -77,34 +170,71 @@ class Account:
             self._enter("grant", parts)
         return parts is not None
 
-    def debit(self, now, run, amount):
+    def debit(self, now, run, prices, subject=None):
+        """None, or why the run is refused. subject: {"key": …, "principal": …, "responder": …, "tags": […]}."""
         self.at(now)
-        parts = self._take(amount)
-        if parts is None:
-            return False
-        self.debits[run] = self._enter("debit", parts)
-        return True
+        amount = prices.debit()
+        if amount > sum(g.remaining for g in self.grants.values() if g.state == "active"):
+            return Refusal("insufficient_credits")
+        matching = [b for b in self.budgets.values() if self._matches(b, subject or {})]
+        refusing = [b for b in matching if b.used_at(now) + amount > b.limit]
+        if amount and len(matching) > BUDGETS_OF_RUN:
+            return Refusal("budget_exceeded")
+        if amount and refusing:
+            reset = max(period_of(b.period, self.zone, now)[1] for b in refusing)
+            return Refusal("budget_exceeded", {b.id for b in refusing if period_of(b.period, self.zone, now)[1] == reset}, reset)
+        debit = Debit(prices, self._enter("debit", self._take(amount)), [])
+        for budget in matching:
+            start = period_of(budget.period, self.zone, now)[0]
+            budget.used[start] = budget.used.get(start, 0) + amount
+            debit.periods.append((budget.id, start))
+        self.debits[run] = debit
+        return None
+
+    @staticmethod
+    def _matches(budget, subject):
+        if budget.scope == "tag":
+            return budget.target in subject.get("tags", ())
+        return budget.scope == "workspace" or budget.target == subject.get(budget.scope)
 
     def refund(self, now, run, new_id):
-        """new_id(grant): the id of the grant that takes the refunds of an expired one, where there is none yet."""
-        if run in self.refunded:
+        """The run ends before it was started. new_id(grant): the id of the grant that takes the refunds of an expired one, where there is none yet."""
+        if run not in self.ended:
+            self._give_back(now, "refund", run, {grant: -amount for grant, amount in self.debits[run].parts.items()}, new_id)
+
+    def end(self, now, run, amounts, new_id):
+        """The run ends after it was started, and has used so much: what was held and not used returns, to the grant that was used last first."""
+        if run in self.ended:
             return
+        debit = self.debits[run]
+        left, shares = debit.prices.held() - debit.prices.used(amounts), {}
+        for grant, amount in reversed(debit.parts.items()):
+            shares[grant] = min(left, -amount)
+            left -= shares[grant]
+        self._give_back(now, "release", run, {grant: share for grant, share in shares.items() if share}, new_id)
+
+    def _give_back(self, now, kind, run, shares, new_id):
         self.at(now)
-        self.refunded.add(run)
+        self.ended[run] = sum(shares.values())
+        for budget, start in self.debits[run].periods:
+            if budget in self.budgets:
+                self.budgets[budget].used[start] -= self.ended[run]
+        if kind == "release" and not shares:
+            return
         parts, voided, expired = {}, [], []
-        for grant, amount in self.debits[run].items():
+        for grant, amount in shares.items():
             target = self.grants[grant]
             if target.state == "voided":
-                voided.append((grant, amount))
+                voided.append((grant, -amount))
             elif target.expires <= now and target.refund_of:
-                expired.append((grant, amount))
-            elif target.expires <= now:
-                target = self._replacement(now, target, new_id)
-                target.amount -= amount
-            parts[target.id] = parts.get(target.id, 0) - amount
-            if (grant, amount) not in voided + expired:
-                target.remaining -= amount
-        self._enter("refund", parts)
+                expired.append((grant, -amount))
+            else:
+                if target.expires <= now:
+                    target = self._replacement(now, target, new_id)
+                    target.amount += amount
+                target.remaining += amount
+            parts[target.id] = parts.get(target.id, 0) + amount
+        self._enter(kind, parts)
         for grant, amount in voided:
             self._enter("void", {grant: amount})
         for grant, amount in expired:
@@ -131,3 +261,16 @@ class Account:
             self._enter("void", {id: -grant.remaining})
         grant.state, grant.remaining = "voided", 0
         return True
+
+    def budget(self, budget):
+        """Why it is not made, or None."""
+        if any((b.scope, b.target, b.period) == (budget.scope, budget.target, budget.period) for b in self.budgets.values()):
+            return "budget_exists"
+        most = 0
+        for scope in ("workspace", "key", "principal", "responder"):
+            targets = [b.target for b in [*self.budgets.values(), budget] if b.scope == scope]
+            most += max((targets.count(t) for t in targets), default=0)
+        if budget.scope != "tag" and most > BUDGETS_WITHOUT_TAG:
+            return "budget_limit"
+        self.budgets[budget.id] = budget
+        return None

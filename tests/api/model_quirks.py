@@ -12,14 +12,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Answer:
-    """content (a text or None), calls ([(name, arguments)]), tokens."""
+    """content (a text or None), calls ([(name, arguments)]), tokens; cached: of input."""
 
-    def __init__(self, content=None, calls=(), input=100, output=10):
-        self.content, self.calls, self.input, self.output = content, list(calls), input, output
+    def __init__(self, content=None, calls=(), input=100, output=10, cached=0):
+        self.content, self.calls, self.input, self.output, self.cached = content, list(calls), input, output, cached
 
     @property
     def usage(self):
-        return {"prompt_tokens": self.input, "completion_tokens": self.output}
+        details = {"prompt_tokens_details": {"cached_tokens": self.cached}} if self.cached else {}
+        return {"prompt_tokens": self.input, "completion_tokens": self.output, **details}
 
     @property
     def finish(self):
@@ -283,7 +284,7 @@ ERRORS = {
 
 
 class Models:
-    """answers: the next responses in order; the last one is repeated. Each is a dict of content, calls, input, output, quirk (a name in
+    """answers: the next responses in order; the last one is repeated. Each is a dict of content, calls, input, output, cached, quirk (a name in
     QUIRKS), raw (the bytes of the response), status, headers, body, stream=False, cut=True (the response is truncated), finish, pause,
     hold (an Event to wait for), step (bytes in one write). Or a function of the request's body that returns such a dict."""
 
@@ -322,7 +323,7 @@ class Models:
             raw = a["raw"] if "raw" in a else dumps(a.get("body", {"error": {"message": "no"}}))
             self.reply(h, raw, "application/json", a["status"], a.get("headers", {}))
             return
-        answer = Answer(a.get("content"), a.get("calls", ()), a.get("input", 100), a.get("output", 10))
+        answer = Answer(a.get("content"), a.get("calls", ()), a.get("input", 100), a.get("output", 10), a.get("cached", 0))
         if a.get("stream") is False:
             self.reply(h, whole(answer), "application/json")
             return
