@@ -1,10 +1,14 @@
 """What runs cost, by the list of prices and by an estimate: always what a run is charged then."""
 import concurrent.futures
 import datetime
+import threading
 
+import pytest
+from model_quirks import Models
+from skills import EXAMPLES, Space, install, probe
 from stack import eventually
 from test_budgets import start
-from skills import Space, probe
+from test_model_skill import ADD, ADD_INPUTS, agent
 
 ONE_DAY = True
 PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
@@ -187,6 +191,19 @@ def ceil(a, b):
     return -(-a // b)
 
 
+def check_books(stack, workspace, granted):
+    """The account, the ledger and the executions say the same, to the micro-credit, and so does a budget of the workspace."""
+    of = f"workspace_id = '{workspace.id}'"
+    spent = int(stack.sql_one(f"SELECT COALESCE(SUM(cost - refunded), 0) FROM executions WHERE {of}"))
+    assert stack.sql(f"SELECT balance, (SELECT SUM(amount) FROM credit_ledger WHERE {of}) FROM accounts WHERE {of}") == [[str(granted * 1000000 - spent)] * 2]
+    assert all(int(used) == spent for used, in stack.sql(f"SELECT used FROM budgets WHERE {of} AND scope = 1 AND period = 3"))
+    for run, cost, refunded, debits, backs, back in stack.sql(
+            "SELECT e.id, e.cost, e.refunded, SUM(l.kind = 2 AND l.amount = -e.cost), SUM(l.kind IN (3, 6)), SUM(IF(l.kind = 2, 0, l.amount)) FROM executions e "
+            f"JOIN credit_ledger l ON l.workspace_id = e.workspace_id AND l.execution_id = e.id WHERE e.{of} GROUP BY e.id"):
+        assert debits == "1" and backs in "01" and back == refunded, run
+    assert stack.cli("audit")["violations"] == []
+
+
 def test_an_end_releases_what_was_held_and_not_used(stack):
     workspace = stack.workspace(credits=100)
     client = workspace.client()
@@ -315,3 +332,69 @@ def test_seconds_count_until_the_end_or_the_stop(stack):
     debit, released, ms, _ = settled(stack, run)
     assert ms >= 200 and released == debit - 1000 * min(ms, 100000)
     assert client.get(f"/executions/{run}").json()["creditsUsed"] == (debit - released) / 1e6
+
+
+# --- what models use ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def models():
+    m = Models()
+    yield m
+    m.close()
+
+
+def with_model(stack, models):
+    workspace = stack.workspace(credits=100)
+    stack.cli("model", "put", "--workspace", workspace.id, "--alias", "main", "--url", models.url, "--model", "m", "--default")
+    install(workspace, EXAMPLES / "headline")
+    return workspace
+
+
+def test_a_model_run_pays_for_its_tokens(stack, models):
+    workspace = with_model(stack, models)
+    space = Space(workspace)
+    models.answers = [{"content": '{"headline": "x"}', "input": 1234, "cached": 300, "output": 56}]
+
+    def used(*use):
+        put(workspace, "--model", "main", "--credits", "1", *use)
+        before, run = workspace.balance(), space.started("headline", {"text": "x"})
+        assert space.finished(run)["state"] == "succeeded"
+        eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM execution_charges WHERE execution_id = '{run}' AND settled_ms IS NOT NULL") == "1", 30, "it is settled")
+        debit, released, _, _ = settled(stack, run)
+        assert round((before - workspace.balance()) * 1000000) == debit - released == round(space.client.get(f"/executions/{run}").json()["creditsUsed"] * 1000000)
+        return debit, debit - released
+    # 934 input tokens at 3, 200 of the cached ones at 0.3, 50 output tokens at 15 credits a million, and each is rounded up
+    assert used("--input-tokens", "3,1000", "--cached-tokens", "0.3,200", "--output-tokens", "15,50") == (1000000 + 3000 + 60 + 750, 1000000 + 2802 + 60 + 750)
+    # without a price of their own, cached tokens are input tokens
+    assert used("--input-tokens", "3,2000", "--output-tokens", "15,100") == (1000000 + 6000 + 1500, 1000000 + 3702 + 840)
+    # what is not priced costs nothing, and a part of a micro-credit is a whole one
+    assert used("--cached-tokens", "0.000001,400") == (1000001, 1000001)
+    assert used("--output-tokens", "0.5,7") == (1000004, 1000004), "never more than was held"
+    models.answers = [{"content": '{"title": "x"}', "input": 10, "output": 2}]  # no valid outputs: the run fails, and has used its tokens
+    run = space.started("headline", {"text": "x"})
+    assert space.finished(run)["state"] == "failed"
+    assert settled(stack, run)[:2] == (1000004, 3)
+    check_books(stack, workspace, 100)
+
+
+def test_a_stop_before_the_usage_is_reported_pays_no_tokens(tmp_path, stack, models):
+    """The answer that is being received has not reported its tokens yet; those of the answers before it are paid."""
+    workspace = with_model(stack, models)
+    space, hold = Space(workspace), threading.Event()
+    put(workspace, "--model", "main", "--credits", "1", "--input-tokens", "100000,100", "--output-tokens", "100000,100")
+    models.answers = [{"hold": hold, "content": "x"}]
+    run = space.started("headline", {"text": "x"})
+    models.wait_for(1, 60)
+    assert space.client.post(f"/executions/{run}/stop").status_code == 200
+    assert settled(stack, run)[:2] == (21000000, 20000000) and workspace.balance() == 99
+    probe(workspace, ADD, slug="add", inputs=ADD_INPUTS)
+    agent(tmp_path, workspace, ["add"])
+    models.answers = [{"calls": [("add", '{"a": 1, "b": 2}')], "input": 7, "output": 3}, {"hold": hold, "content": "x", "input": 50, "output": 50}]
+    run = space.started("agent", {"task": "x"})
+    models.wait_for(3, 60)
+    assert space.client.post(f"/executions/{run}/stop").status_code == 200
+    assert settled(stack, run)[:2] == (21000000, 19000000), "seven tokens in and three out, at a tenth of a credit"
+    hold.set()
+    assert workspace.balance() == 96, "the child of the tool cost one"
+    check_books(stack, workspace, 100)
