@@ -5,6 +5,7 @@ import uuid
 import pytest
 
 from stack import eventually
+from test_prices import check_books, put, settled
 
 PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
 # commit failed; deadlock; lock wait; node without a quorum; disk full; a number that nobody knows
@@ -69,6 +70,42 @@ def test_the_end_of_a_run(proxied, code, done):
     steps = stack.sql(f"SELECT step, tries FROM execution_steps WHERE execution_id = '{id}' ORDER BY step")
     assert [int(tries) for _, tries in steps] == [1, 1]
     assert workspace.balance() == 999
+
+
+@pytest.mark.parametrize("code", [1180, 9999])
+@DONE
+@pytest.mark.parametrize("moment", ["accept", "end", "stop", "refund"])
+def test_a_priced_run(proxied, effects, code, done, moment):
+    """The debit with its hold, the settlement with its release, and the refund of both are made once, also in a budget."""
+    stack, proxy = proxied
+    workspace = stack.workspace(credits=100)
+    client, api = workspace.client(), stack.children("api")
+    put(workspace, "--credits", "1", "--seconds", "0.5,20", "--bytes", "2,1000000")
+    assert client.post("/budgets", json={"scope": "workspace", "period": "total", "limit": 100}).status_code == 201
+    release = effects.hold("/held")
+    workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "http", "request": {"method": "POST", "url": effects.url + "/held"}}]})
+    late = {"delay_seconds": 3600} if moment == "refund" else {}
+    if moment == "accept":
+        answer = answered(stack, proxy, code, done, lambda: client.run(workflow), pids=api)
+        assert answer.status_code == 202, answer.text
+        id = answer.json()["execution_id"]
+    else:
+        id = client.started(workflow, **late)
+    assert round(workspace.balance(), 6) == 87 and stack.sql_one(f"SELECT COUNT(*) FROM executions WHERE workspace_id = '{workspace.id}'") == "1"
+    if moment != "refund":
+        effects.wait_for("/held", 1, 30)
+    if moment in ("stop", "refund"):
+        assert answered(stack, proxy, code, done, lambda: client.post(f"/executions/{id}/stop"), pids=api, contains=id).status_code == 200
+    elif moment == "end":
+        answered(stack, proxy, code, done, release, pids=stack.children("executor"), contains=id)
+    release() if moment != "end" else None
+    assert client.finished(id, 30)["status"] == ("stopped" if moment in ("stop", "refund") else "success")
+    if moment == "refund":
+        assert workspace.balance() == 100
+    else:
+        debit, released, ms, size = settled(stack, id)
+        assert debit == 13000000 and released == 12000000 - (ms * 500 + size * 2) and effects.count("/held") == 1
+    check_books(stack, workspace, 100)
 
 
 @ERRORS
