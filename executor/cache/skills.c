@@ -1,9 +1,13 @@
 #include "executor/cache/skills.h"
 
+#include <stdint.h>
 #include <talloc.h>
 
 #include "base/log.h"
 #include "json/json.h"
+
+/* of memory of a skill without its manifest */
+enum { SKILL_BYTES = 4 * 1024 };
 
 struct cached_skill {
     struct compiled_entry entry; /* first */
@@ -49,47 +53,91 @@ void cached_skill_unref(struct cached_skill *s)
     compiled_entry_unref(s ? &s->entry : NULL);
 }
 
-static enum err compile_cached_skill(const struct skill *row, struct cached_skill **skill_r)
+size_t cached_skill_estimate(const char *text, size_t size)
+{
+    return SKILL_BYTES + size + 2 * json_tree_estimate(text, size);
+}
+
+struct cached_skill *cached_skill_compile(const struct skill *row)
 {
     struct cached_skill *s = talloc_zero(NULL, struct cached_skill);
+    atomic_init(&s->entry.references, 1); /* the caller's, until it is added to a cache */
     if (manifest_compile(s, row->manifest, row->manifest_size, &s->manifest, NULL) != OK) {
         log_error("skill.compile_failed", "skill=%s version=%d", row->id.text, row->version);
         talloc_free(s);
-        return ERR_INVALID;
+        return NULL;
     }
     s->row = *row;
     s->row.slug = talloc_strdup(s, row->slug);
     s->row.label = talloc_strdup(s, row->label);
     s->entry.source_bytes = row->manifest_size;
-    s->entry.memory_bytes = 2 * json_tree_estimate(row->manifest, row->manifest_size);
+    s->entry.memory_bytes = cached_skill_estimate(row->manifest, row->manifest_size);
     s->row.manifest = NULL;
     s->row.manifest_size = 0;
-    *skill_r = s;
-    return OK;
+    return s;
 }
 
-static enum err compile_and_add(struct compiled_skills *all, const struct skill *row,
-                                struct cached_skill **skill_r)
+static struct cached_skill *add_skill(struct compiled_skills *all, const id *skill, int version,
+                                      struct cached_skill *compiled)
 {
-    struct cached_skill *s;
-    enum err e = compile_cached_skill(row, &s);
-    if (e == OK)
-        *skill_r = compiled_cache_add(all->cache, &row->id, row->version, &s->entry);
-    return e;
+    if (!compiled) /* one without a manifest: it does not compile */
+        compiled = talloc_zero(NULL, struct cached_skill);
+    return compiled_cache_add(all->cache, skill, version, &compiled->entry);
 }
 
-enum err compiled_skills_get(struct compiled_skills *all, struct db *db, const id *workspace, const id *skill,
-                             int version, struct cached_skill **skill_r)
+void compiled_skills_add(struct compiled_skills *all, const id *skill, int version,
+                         struct cached_skill *compiled)
 {
-    *skill_r = compiled_cache_get(all->cache, skill, version);
-    if (*skill_r)
+    cached_skill_unref(add_skill(all, skill, version, compiled));
+}
+
+/* Of a reference: the skill, or ERR_INVALID if the version does not compile. */
+static enum err usable(struct cached_skill *s, struct cached_skill **skill_r)
+{
+    *skill_r = s->manifest ? s : NULL;
+    if (s->manifest)
         return OK;
-    void *scratch = talloc_new(NULL);
-    struct skill row;
-    enum err e = skill_get_version(db, scratch, workspace, skill, version, &row);
+    cached_skill_unref(s);
+    return ERR_INVALID;
+}
+
+static enum err compile_within(struct compiled_skills *all, const struct skill *row, size_t *bytes_left,
+                               struct cached_skill **skill_r)
+{
+    if (!row->manifest || row->manifest_size > *bytes_left)
+        return ERR_LIMIT;
+    *bytes_left -= row->manifest_size;
+    return usable(add_skill(all, &row->id, row->version, cached_skill_compile(row)), skill_r);
+}
+
+enum err compiled_skills_get_within(struct compiled_skills *all, struct db *db, void *ctx,
+                                    const id *workspace, const id *skill, int version, size_t text_max,
+                                    size_t *bytes_left, struct cached_skill **skill_r, struct skill *row_r)
+{
+    struct cached_skill *s = compiled_cache_get(all->cache, skill, version);
+    if (s)
+        return usable(s, skill_r);
+    enum err e = skill_get_version_within(db, ctx, workspace, skill, version, text_max, row_r);
+    return e == OK ? compile_within(all, row_r, bytes_left, skill_r) : e;
+}
+
+enum err compiled_skills_find_within(struct compiled_skills *all, struct db *db, void *ctx,
+                                     const id *workspace, const char *slug, size_t *bytes_left,
+                                     struct cached_skill **skill_r, struct skill *row_r)
+{
+    /* a large manifest is not read if it is in the cache */
+    size_t text_max = *bytes_left < INT64_MAX ? *bytes_left : INT64_MAX;
+    enum err e = skill_get_current_within(db, ctx, workspace, slug, text_max, row_r);
+    if (e != OK)
+        return e;
+    int64_t price = row_r->price;
+    struct cached_skill *s = compiled_cache_get(all->cache, &row_r->id, row_r->version);
+    if (!s && !row_r->manifest)
+        e = skill_get_version(db, ctx, workspace, &row_r->id, row_r->version, row_r);
     if (e == OK)
-        e = compile_and_add(all, &row, skill_r);
-    talloc_free(scratch);
+        e = s ? usable(s, skill_r) : compile_within(all, row_r, bytes_left, skill_r);
+    if (e == OK)
+        (*skill_r)->row.price = price; /* the operator may have changed it; only this thread reads it */
     return e;
 }
 
@@ -97,14 +145,9 @@ enum err compiled_skills_find(struct compiled_skills *all, struct db *db, const 
                               const char *slug, struct cached_skill **skill_r)
 {
     void *scratch = talloc_new(NULL);
+    size_t bytes_left = SIZE_MAX;
     struct skill row;
-    enum err e = skill_get_current(db, scratch, workspace, slug, &row);
-    if (e == OK) {
-        *skill_r = compiled_cache_get(all->cache, &row.id, row.version);
-        e = *skill_r ? OK : compile_and_add(all, &row, skill_r);
-    }
-    if (e == OK)
-        (*skill_r)->row.price = row.price; /* the operator may have changed it; only this thread reads it */
+    enum err e = compiled_skills_find_within(all, db, scratch, workspace, slug, &bytes_left, skill_r, &row);
     talloc_free(scratch);
     return e;
 }

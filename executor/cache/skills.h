@@ -12,14 +12,35 @@ struct cached_skill;
 struct compiled_skills *compiled_skills_new(void *ctx, struct compute_thread *compute,
                                             struct memory_budget *memory);
 
-/* Both: database thread only. *skill_r is a reference to a version, which is loaded if it is not in the
+/* All three: database thread only. *skill_r is a reference to a version, which is loaded if it is not in the
  * cache. ERR_NOT_FOUND: the workspace has no such skill, or the skill no such version; ERR_INVALID: it does
- * not compile (logged); or the error of the query. */
-enum err compiled_skills_get(struct compiled_skills *all, struct db *db, const id *workspace, const id *skill,
-                             int version, struct cached_skill **skill_r) WARN_UNUSED;
+ * not compile (logged); or the error of the query.
+ *
+ * ..._within: a manifest of more than *bytes_left bytes is not compiled, because others wait for the thread;
+ * then ERR_LIMIT, and *row_r, of ctx, is what cached_skill_compile needs. What is compiled is subtracted from
+ * *bytes_left. */
+
+/* row_r->manifest is NULL if it has more than text_max bytes. */
+enum err compiled_skills_get_within(struct compiled_skills *all, struct db *db, void *ctx,
+                                    const id *workspace, const id *skill, int version, size_t text_max,
+                                    size_t *bytes_left, struct cached_skill **skill_r,
+                                    struct skill *row_r) WARN_UNUSED;
 /* The current version, by the skill's slug. */
+enum err compiled_skills_find_within(struct compiled_skills *all, struct db *db, void *ctx,
+                                     const id *workspace, const char *slug, size_t *bytes_left,
+                                     struct cached_skill **skill_r, struct skill *row_r) WARN_UNUSED;
+/* The same, whatever its size: for a thread that nobody waits for. */
 enum err compiled_skills_find(struct compiled_skills *all, struct db *db, const id *workspace,
                               const char *slug, struct cached_skill **skill_r) WARN_UNUSED;
+
+/* Bytes of memory that a skill takes while its manifest is compiled, and afterwards less; by estimate. */
+size_t cached_skill_estimate(const char *text, size_t size);
+/* Any thread: a skill for compiled_skills_add; copies what it needs of `row`. NULL: it does not compile
+ * (logged). */
+struct cached_skill *cached_skill_compile(const struct skill *row);
+/* Takes over the skill. NULL: the version is remembered as one that does not compile. */
+void compiled_skills_add(struct compiled_skills *all, const id *skill, int version,
+                         struct cached_skill *compiled);
 /* Any thread. */
 struct compiled_cache_counts compiled_skills_count(const struct compiled_skills *all);
 

@@ -4,13 +4,13 @@
 #include <talloc.h>
 
 #include "base/clock.h"
-#include "executor/cache/programs.h"
-#include "executor/cache/skills.h"
+#include "executor/db_thread/child_checks.h"
+#include "executor/db_thread/compile_jobs.h"
 #include "store/model.h"
-#include "json/json.h"
 
 enum {
-    /* for loading and validating the children of one batch: other commits wait for it */
+    /* For loading and validating the children of one batch: other commits wait for it. The last one may
+     * exceed it, by parsing COMPUTE_INLINE_MAX bytes and CHILD_CHECKS_INLINE. */
     PREPARE_US = 5000,
 };
 
@@ -45,36 +45,53 @@ static enum err find_earlier_child(struct db_thread_ctx *thread_ctx, struct chil
     return e;
 }
 
-/* Validates the inputs by `schema` (NULL: any object is valid). `what` names the responder in the sentence.
- */
-static enum err check_child_inputs(struct child_job *j, const struct schema *schema, const char *what)
+/* ERR_RETRY: the compute thread has the child now. */
+static enum err check_child_inputs(struct db_thread_ctx *thread_ctx, struct child_job *j,
+                                   const struct child_schema *by)
 {
-    struct schema_problems problems = {0};
-    json_object *inputs;
-    struct span text = j->request.input;
-    enum err e = json_parse(j, text.at, text.size, TEMPLATE_DEPTH_MAX, &inputs, &j->why);
-    if (e == OK && schema)
-        e = schema_validate(j, schema, inputs, &problems);
-    if (e == ERR_LIMIT)
-        j->reason = REASON_LIMIT_EXCEEDED;
-    if (e != OK && problems.count > 0)
-        j->why = talloc_asprintf(j, "the inputs are not valid for the %s: %s %s", what,
-                                 problems.items[0].pointer, problems.items[0].message);
-    return e;
+    struct child_check *check = &j->check;
+    bool known = check->version == by->version && id_equal(&check->responder, &by->responder);
+    if (!known && !child_check_now(j, by)) {
+        j->is_out = true;
+        child_check_submit(thread_ctx->checks, j, by);
+        return ERR_RETRY;
+    }
+    j->why = check->why;
+    j->reason = check->reason;
+    return check->e;
 }
 
-static enum err prepare_child_workflow(struct db_thread_ctx *thread_ctx, struct child_job *j)
+static enum err compile_for_child(struct db_thread_ctx *thread_ctx, struct child_job *j,
+                                  struct compile_source *source)
 {
-    struct cached_program *program = NULL;
+    source->workspace_id = j->request.workspace_id;
+    j->is_out = true;
+    compile_for_job(thread_ctx, source, &j->job);
+    return ERR_RETRY;
+}
+
+static enum err prepare_child_workflow(struct db_thread_ctx *thread_ctx, struct child_job *j,
+                                       size_t *compile_left)
+{
+    struct child_schema by = {.what = "workflow"};
+    struct compile_source source = {0};
+    void *scratch = talloc_new(NULL);
     enum err e = load_child_version(thread_ctx, j);
+    by.responder = source.responder = j->request.responder_id;
+    by.version = source.version = j->request.version;
     if (e == OK)
-        e = compiled_programs_get(thread_ctx->programs, thread_ctx->db, &j->request.responder_id,
-                                  j->request.version, &program);
+        e = compiled_programs_get_within(thread_ctx->programs, thread_ctx->db, scratch, &by.responder,
+                                         by.version, INT64_MAX, compile_left, &by.program, &source.program,
+                                         &source.program_size);
+    if (e == ERR_LIMIT)
+        e = compile_for_child(thread_ctx, j, &source);
     if (e == OK) {
-        j->request.credits_asked = cached_program_compiled(program)->credits_micro;
-        e = check_child_inputs(j, cached_program_compiled(program)->inputs, "workflow");
+        j->request.credits_asked = cached_program_compiled(by.program)->credits_micro;
+        by.schema = cached_program_compiled(by.program)->inputs;
+        e = check_child_inputs(thread_ctx, j, &by);
     }
-    cached_program_unref(program);
+    cached_program_unref(by.program);
+    talloc_free(scratch);
     return e;
 }
 
@@ -105,34 +122,57 @@ static void fill_skill_request(struct child_job *j, const struct skill *row)
     request->extra = skill_extra_json(j, &j->extra);
 }
 
-static enum err prepare_child_skill(struct db_thread_ctx *thread_ctx, struct child_job *j)
+static enum err find_child_skill(struct db_thread_ctx *thread_ctx, struct child_job *j, size_t *compile_left,
+                                 struct cached_skill **skill_r)
 {
-    struct cached_skill *skill = NULL;
-    enum err e =
-        compiled_skills_find(thread_ctx->skills, thread_ctx->db, &j->request.workspace_id, j->slug, &skill);
+    void *scratch = talloc_new(NULL);
+    struct skill row;
+    enum err e = compiled_skills_find_within(thread_ctx->skills, thread_ctx->db, scratch,
+                                             &j->request.workspace_id, j->slug, compile_left, skill_r, &row);
     if (e == ERR_NOT_FOUND)
         j->why = talloc_asprintf(j, "the workspace has no skill %s", j->slug);
-    if (e == OK)
-        e = check_child_inputs(j, cached_skill_manifest(skill)->inputs, "skill");
-    if (e == OK)
-        e = choose_child_model(thread_ctx, j, cached_skill_manifest(skill));
-    if (e == OK)
-        fill_skill_request(j, cached_skill_row(skill));
-    cached_skill_unref(skill);
+    if (e == ERR_LIMIT) {
+        struct compile_source source = {.responder = row.id, .version = row.version, .skill = &row};
+        e = compile_for_child(thread_ctx, j, &source);
+    }
+    talloc_free(scratch);
     return e;
 }
 
-/* Does what accept_batch leaves to its callers. Every error that is not transient rejects the child for good.
- */
-static enum err prepare_child(struct db_thread_ctx *thread_ctx, struct child_job *j)
+static enum err prepare_child_skill(struct db_thread_ctx *thread_ctx, struct child_job *j,
+                                    size_t *compile_left)
 {
+    struct child_schema by = {.what = "skill"};
+    enum err e = find_child_skill(thread_ctx, j, compile_left, &by.skill);
+    if (e != OK)
+        return e;
+    const struct skill *row = cached_skill_row(by.skill);
+    const struct manifest *m = cached_skill_manifest(by.skill);
+    by.responder = row->id;
+    by.version = row->version;
+    by.schema = m->inputs;
+    e = check_child_inputs(thread_ctx, j, &by);
+    if (e == OK)
+        e = choose_child_model(thread_ctx, j, m);
+    if (e == OK)
+        fill_skill_request(j, row);
+    cached_skill_unref(by.skill);
+    return e;
+}
+
+/* Does what accept_batch leaves to its callers. Every error that is not transient rejects the child for good,
+ * unless it is out. */
+static enum err prepare_child(struct db_thread_ctx *thread_ctx, struct child_job *j, size_t *compile_left)
+{
+    j->is_out = false;
     j->why = NULL;
     j->reason = REASON_NONE;
     j->answer = (struct run_answer){0};
     enum err e = j->resumed ? find_earlier_child(thread_ctx, j) : OK;
     if (e != OK || j->answer.verdict == RUN_CHILD_EXISTS)
         return e;
-    e = j->slug ? prepare_child_skill(thread_ctx, j) : prepare_child_workflow(thread_ctx, j);
+    e = j->slug ? prepare_child_skill(thread_ctx, j, compile_left)
+                : prepare_child_workflow(thread_ctx, j, compile_left);
     if (e != OK && !err_is_transient(e) && !j->why)
         j->why = "the run could not be started";
     return e;
@@ -191,6 +231,7 @@ bool accept_children(struct db_thread_ctx *thread_ctx, struct child_job **jobs, 
     size_t prepared_n = 0;
     size_t count = *n;
     bool decided = true;
+    size_t compile_left = COMPUTE_INLINE_MAX;
     int64_t until_us = clock_boot_us() + PREPARE_US;
     for (size_t i = 0; i < count; i++) {
         if (i > 0 && clock_boot_us() > until_us) {
@@ -198,7 +239,9 @@ bool accept_children(struct db_thread_ctx *thread_ctx, struct child_job **jobs, 
             break;
         }
         /* Only the account was missing: the request is still complete, and validating it again would cost. */
-        enum err e = child_is_busy(jobs[i]) ? OK : prepare_child(thread_ctx, jobs[i]);
+        enum err e = child_is_busy(jobs[i]) ? OK : prepare_child(thread_ctx, jobs[i], &compile_left);
+        if (jobs[i]->is_out)
+            continue;
         if (err_is_transient(e))
             jobs[i]->answer.verdict = RUN_UNAVAILABLE;
         decided = decided && !err_is_transient(e);

@@ -14,7 +14,7 @@ enum {
     /* A command's timeout counts from its start. Before that, a claimed run may wait this long for its files
      * and for its turn to start. */
     SKILL_START_WAIT_MS = 10 * 60 * 1000,
-    /* Of all programs that one transaction compiles: about 4 ms. */
+    /* Of all programs and manifests that one transaction compiles: about 4 ms. */
     COMPILE_BYTES_MAX = 32 * 1024,
     /* Of all large inputs and stored results that one transaction reads, beyond those of its first run. */
     TEXT_BYTES_MAX = 4 * 1024 * 1024,
@@ -206,68 +206,84 @@ static int64_t skill_deadline_ms(const struct manifest *m)
     return m->timeout_ms + (m->runner == RUNNER_COMMAND ? SKILL_START_WAIT_MS : 0);
 }
 
-/* A large program that is not in the cache is compiled by the compute thread, after the transaction.
- * Without memory for that its run stays queued. */
-static void note_to_compile(struct db_thread_ctx *thread_ctx, struct claim_batch *claims, const struct run *r,
-                            const char *text, size_t size)
+static struct compile_job *find_noted(struct claim_batch *claims, const struct run *r)
 {
-    size_t bytes = cached_program_estimate(text, size);
     for (size_t i = 0; i < claims->to_compile_n; i++) {
         struct compile_job *noted = claims->to_compile[i];
-        if (noted->version != r->version || !id_equal(&noted->workflow, &r->responder_id))
-            continue;
-        if (noted->runs_n < COMPILE_RUNS_MAX)
-            noted->runs[noted->runs_n++] = r->id;
+        if (noted->source.version == r->version && id_equal(&noted->source.responder, &r->responder_id))
+            return noted;
+    }
+    return NULL;
+}
+
+/* A large program or manifest that is not in the cache is compiled by the compute thread, after the
+ * transaction. Without memory for that its run stays queued. */
+static void note_to_compile(struct db_thread_ctx *thread_ctx, struct claim_batch *claims, const struct run *r,
+                            const struct compile_source *source)
+{
+    size_t bytes = compile_source_estimate(source);
+    struct compile_job *job = find_noted(claims, r);
+    if (job) {
+        if (job->runs_n < COMPILE_RUNS_MAX)
+            job->runs[job->runs_n++] = r->id;
         return;
     }
     claims->compile_full =
         claims->to_compile_n == COMPILE_JOBS_MAX || !compiled_programs_admit(thread_ctx->programs, bytes);
     if (claims->compile_full)
         return;
-    struct compile_job *job = talloc_zero(claims->holder, struct compile_job);
+    job = compile_job_new(claims->holder, source);
     compile_job_count(job, thread_ctx->memory, bytes);
-    job->workspace_id = r->workspace_id;
-    job->workflow = r->responder_id;
-    job->version = r->version;
-    job->text = talloc_memdup(job, text, size);
-    job->size = size;
     job->runs[job->runs_n++] = r->id;
     claims->to_compile[claims->to_compile_n++] = job;
 }
 
-/* ERR_LIMIT: the program is being compiled, or will be; the run cannot be claimed yet. */
-static enum err load_program(struct db_tx *tx, struct db_thread_ctx *thread_ctx, struct claim_batch *claims,
-                             const struct run *r, struct cached_program **program_r)
+/* ERR_LIMIT: its program or manifest, the text of which is in `source` if it was read, has to be compiled by
+ * the compute thread. */
+static enum err read_responder(struct db_tx *tx, struct db_thread_ctx *thread_ctx, struct claim_batch *claims,
+                               const struct run *r, struct claimed_run *c, struct skill *row,
+                               struct compile_source *source)
 {
-    const char *text = NULL;
-    size_t size = 0;
+    void *ctx = source; /* a talloc context */
+    size_t *bytes_left = &claims->compile_bytes_left;
+    size_t text_max = claims->compile_full ? *bytes_left : INT64_MAX;
+    if (r->kind != KIND_SKILL)
+        return compiled_programs_get_within(thread_ctx->programs, tx->db, ctx, &r->responder_id, r->version,
+                                            text_max, bytes_left, &c->program, &source->program,
+                                            &source->program_size);
+    enum err e =
+        compiled_skills_get_within(thread_ctx->skills, tx->db, ctx, &r->workspace_id, &r->responder_id,
+                                   r->version, text_max, bytes_left, &c->skill, row);
+    source->skill = e == ERR_LIMIT && row->manifest ? row : NULL;
+    return e;
+}
+
+/* ERR_LIMIT: the program or manifest is being compiled, or will be; the run cannot be claimed yet. */
+static enum err compile_responder(struct db_tx *tx, struct db_thread_ctx *thread_ctx,
+                                  struct claim_batch *claims, const struct run *r, struct claimed_run *c)
+{
     if (compile_join(claims->compiling, &r->responder_id, r->version, &r->id))
         return ERR_LIMIT;
-    void *scratch = talloc_new(NULL);
-    size_t text_max = claims->compile_full ? claims->compile_bytes_left : INT64_MAX;
-    enum err e =
-        compiled_programs_get_within(thread_ctx->programs, tx->db, scratch, &r->responder_id, r->version,
-                                     text_max, &claims->compile_bytes_left, program_r, &text, &size);
-    if (e == ERR_LIMIT && text)
-        note_to_compile(thread_ctx, claims, r, text, size);
-    talloc_free(scratch);
+    struct skill row;
+    struct compile_source *source = talloc_zero(NULL, struct compile_source);
+    source->workspace_id = r->workspace_id;
+    source->responder = r->responder_id;
+    source->version = r->version;
+    enum err e = read_responder(tx, thread_ctx, claims, r, c, &row, source);
+    if (e == ERR_LIMIT && (source->skill || source->program))
+        note_to_compile(thread_ctx, claims, r, source);
+    talloc_free(source);
     return e;
 }
 
 static enum err load_responder(struct db_tx *tx, struct db_thread_ctx *thread_ctx, struct claim_batch *claims,
                                const struct run *r, struct claimed_run *c, int64_t *timeout_ms_r)
 {
-    enum err e;
-    if (r->kind == KIND_SKILL) {
-        e = compiled_skills_get(thread_ctx->skills, tx->db, &r->workspace_id, &r->responder_id, r->version,
-                                &c->skill);
-        if (e == OK)
-            *timeout_ms_r = skill_deadline_ms(cached_skill_manifest(c->skill));
-    } else {
-        e = load_program(tx, thread_ctx, claims, r, &c->program);
-        if (e == OK)
-            *timeout_ms_r = cached_program_compiled(c->program)->timeout_ms;
-    }
+    enum err e = compile_responder(tx, thread_ctx, claims, r, c);
+    if (e == OK && c->skill)
+        *timeout_ms_r = skill_deadline_ms(cached_skill_manifest(c->skill));
+    else if (e == OK)
+        *timeout_ms_r = cached_program_compiled(c->program)->timeout_ms;
     return e;
 }
 

@@ -6,7 +6,7 @@
 #include "executor/db_thread/claimed_run.h"
 #include "executor/db_thread/compile_jobs.h"
 
-/* New large programs of one transaction; runs of others are found again. */
+/* New large programs and manifests of one transaction; runs of others are found again. */
 enum { COMPILE_JOBS_MAX = 4 };
 
 struct claim_batch {
@@ -36,10 +36,10 @@ struct claim_batch {
     bool (*may_claim)(void *arg);
     void *may_claim_arg;
 
-    /* Compiles large programs. */
+    /* Compiles large programs and manifests. */
     struct compile_jobs *compiling;
     size_t compile_bytes_left;
-    /* No more programs are noted for the thread: further large texts are not even read. */
+    /* No more are noted for the thread: further large texts are not even read. */
     bool compile_full;
     /* Of the large inputs and stored results that one transaction reads. */
     size_t text_bytes_left;
@@ -49,8 +49,8 @@ struct claim_batch {
     size_t no_memory_n;
 
     /* --- the result --- */
-    /* Programs that are too large to be compiled in the transaction, of `holder`: to be submitted once it is
-     * over. Their runs stay queued. */
+    /* Programs and manifests that are too large to be compiled in the transaction, of `holder`: to be
+     * submitted once it is over. Their runs stay queued. */
     struct compile_job *to_compile[COMPILE_JOBS_MAX];
     size_t to_compile_n;
     /* How long the claimed run that was queued for longest had been claimable, in ms. */

@@ -1,75 +1,101 @@
 #include "executor/db_thread/compile_jobs.h"
 
-#include <pthread.h>
 #include <talloc.h>
 
 struct compile_jobs {
-    struct compute_thread *compute;
-    void (*on_compiled)(void *arg);
-    void *arg;
+    struct compute_returns *returns;
     /* Submitted and not taken; the database thread's own. */
     TAILQ_HEAD(compile_jobs_out, compile_job) out;
-
-    /* Protects what is below. */
-    pthread_mutex_t lock;
-    STAILQ_HEAD(compile_jobs_finished, compile_job) finished;
 };
 
 struct compile_jobs *compile_jobs_new(void *ctx, struct compute_thread *compute,
                                       void (*on_compiled)(void *arg), void *arg)
 {
     struct compile_jobs *all = talloc_zero(ctx, struct compile_jobs);
-    all->compute = compute;
-    all->on_compiled = on_compiled;
-    all->arg = arg;
+    all->returns = compute_returns_new(NULL, compute, on_compiled, arg);
     TAILQ_INIT(&all->out);
-    STAILQ_INIT(&all->finished);
-    pthread_mutex_init(&all->lock, NULL);
     return all;
 }
 
 void compile_jobs_free(struct compile_jobs *all)
 {
-    for (struct compile_job *job; (job = compile_take(all));)
-        talloc_free(job);
-    pthread_mutex_destroy(&all->lock);
+    compute_returns_free(all->returns);
     talloc_free(all);
 }
 
-/* --- the compute thread --- */
+/* --- one job --- */
 
 static int compile_job_destroy(struct compile_job *job)
 {
+    for (struct thread_job *waiting; (waiting = STAILQ_FIRST(&job->waiting));) {
+        STAILQ_REMOVE_HEAD(&job->waiting, next);
+        talloc_free(waiting);
+    }
     cached_program_unref(job->program);
+    cached_skill_unref(job->skill);
     if (job->memory)
         memory_budget_leave(job->memory, job->memory_bytes);
     return 0;
+}
+
+/* Runs on the compute thread. */
+static void compile_work(struct compute_job *compute)
+{
+    struct compile_job *job = (struct compile_job *)compute;
+    const struct compile_source *s = &job->source;
+    if (s->skill)
+        job->skill = cached_skill_compile(s->skill);
+    else
+        job->program = cached_program_compile(&s->responder, s->version, s->program, s->program_size);
+}
+
+static const struct skill *copy_skill(void *ctx, const struct skill *row)
+{
+    struct skill *copy = talloc_memdup(ctx, row, sizeof *row);
+    copy->slug = talloc_strdup(copy, row->slug);
+    copy->label = talloc_strdup(copy, row->label);
+    copy->manifest = talloc_memdup(copy, row->manifest, row->manifest_size);
+    return copy;
+}
+
+struct compile_job *compile_job_new(void *ctx, const struct compile_source *source)
+{
+    struct compile_job *job = talloc_zero(ctx, struct compile_job);
+    STAILQ_INIT(&job->waiting);
+    job->compute.compute = (struct compute_job){.workspace_id = source->workspace_id, .work = compile_work};
+    job->source = *source;
+    if (source->skill)
+        job->source.skill = copy_skill(job, source->skill);
+    else
+        job->source.program = talloc_memdup(job, source->program, source->program_size);
+    talloc_set_destructor(job, compile_job_destroy);
+    return job;
+}
+
+size_t compile_source_estimate(const struct compile_source *source)
+{
+    return source->skill ? cached_skill_estimate(source->skill->manifest, source->skill->manifest_size)
+                         : cached_program_estimate(source->program, source->program_size);
 }
 
 void compile_job_count(struct compile_job *job, struct memory_budget *memory, size_t bytes)
 {
     job->memory = memory;
     job->memory_bytes = bytes;
-    talloc_set_destructor(job, compile_job_destroy);
 }
 
-static void compile_work(struct compute_job *compute)
+void compile_job_add(struct db_thread_ctx *thread_ctx, struct compile_job *job)
 {
-    struct compile_job *job = (struct compile_job *)compute;
-    job->program = cached_program_compile(&job->workflow, job->version, job->text, job->size);
+    const struct compile_source *s = &job->source;
+    if (s->skill)
+        compiled_skills_add(thread_ctx->skills, &s->responder, s->version, job->skill);
+    else
+        compiled_programs_add(thread_ctx->programs, &s->responder, s->version, job->program);
+    job->skill = NULL; /* the cache has it */
+    job->program = NULL;
 }
 
-static void compile_returned(struct compute_job *compute)
-{
-    struct compile_job *job = (struct compile_job *)compute;
-    struct compile_jobs *all = job->all;
-    pthread_mutex_lock(&all->lock);
-    STAILQ_INSERT_TAIL(&all->finished, job, finished_link);
-    pthread_mutex_unlock(&all->lock);
-    all->on_compiled(all->arg);
-}
-
-/* --- the database thread --- */
+/* --- all jobs --- */
 
 static void note_run(struct compile_job *job, const id *run)
 {
@@ -77,36 +103,51 @@ static void note_run(struct compile_job *job, const id *run)
         job->runs[job->runs_n++] = *run;
 }
 
-bool compile_join(struct compile_jobs *all, const id *workflow, int version, const id *run)
+static struct compile_job *find_out(struct compile_jobs *all, const id *responder, int version)
 {
     struct compile_job *job;
     TAILQ_FOREACH(job, &all->out, out_link)
     {
-        if (job->version != version || !id_equal(&job->workflow, workflow))
-            continue;
-        note_run(job, run);
-        return true;
+        if (job->source.version == version && id_equal(&job->source.responder, responder))
+            return job;
     }
-    return false;
+    return NULL;
+}
+
+bool compile_join(struct compile_jobs *all, const id *responder, int version, const id *run)
+{
+    struct compile_job *job = find_out(all, responder, version);
+    if (job)
+        note_run(job, run);
+    return job;
 }
 
 void compile_submit(struct compile_jobs *all, struct compile_job *job)
 {
-    job->compute = (struct compute_job){
-        .workspace_id = job->workspace_id, .work = compile_work, .returned = compile_returned};
-    job->all = all;
-    talloc_set_destructor(job, compile_job_destroy);
     TAILQ_INSERT_TAIL(&all->out, job, out_link);
-    compute_submit(all->compute, &job->compute);
+    compute_returns_submit(all->returns, &job->compute);
+}
+
+void compile_for_job(struct db_thread_ctx *thread_ctx, const struct compile_source *source,
+                     struct job *waiting)
+{
+    struct compile_job *job = find_out(thread_ctx->compiling, &source->responder, source->version);
+    if (job) {
+        STAILQ_INSERT_TAIL(&job->waiting, &waiting->queued, next);
+        return;
+    }
+    size_t bytes = compile_source_estimate(source);
+    job = compile_job_new(NULL, source);
+    /* what a running run waits for is compiled in any case */
+    if (compiled_programs_admit(thread_ctx->programs, bytes))
+        compile_job_count(job, thread_ctx->memory, bytes);
+    STAILQ_INSERT_TAIL(&job->waiting, &waiting->queued, next);
+    compile_submit(thread_ctx->compiling, job);
 }
 
 struct compile_job *compile_take(struct compile_jobs *all)
 {
-    pthread_mutex_lock(&all->lock);
-    struct compile_job *job = STAILQ_FIRST(&all->finished);
-    if (job)
-        STAILQ_REMOVE_HEAD(&all->finished, finished_link);
-    pthread_mutex_unlock(&all->lock);
+    struct compile_job *job = (struct compile_job *)compute_returns_take(all->returns);
     if (job)
         TAILQ_REMOVE(&all->out, job, out_link);
     return job;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "executor/db_thread/accept_children.h"
 #include "executor/db_thread/batch_shares.h"
+#include "executor/db_thread/child_checks.h"
 #include "executor/db_thread/claim_intake.h"
 #include "executor/db_thread/claim_offer.h"
 #include "executor/db_thread/claim_turns.h"
@@ -29,7 +30,6 @@ struct db_thread {
     struct thread_queue *queue;
     struct claim_intake *intake;
     struct claim_offers *offers;
-    struct compile_jobs *compiling;
     atomic_size_t unwritten_n;
 
     /* --- the thread's own --- */
@@ -89,8 +89,10 @@ static void run_calls(struct db_thread *t, struct thread_job_list *calls)
 {
     for (struct job *job; (job = take_job(calls));) {
         progress_begin(t->settings.progress, job->kind == JOB_COMPARE ? "compare" : "call", NULL);
+        job->waits = false;
         job->work(job, &t->thread_ctx);
-        return_finished_job(t, job);
+        if (!job->waits)
+            return_finished_job(t, job);
     }
 }
 
@@ -348,7 +350,7 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
     b->limited_workspaces = &t->limited_workspaces;
     b->claims.holder = claimed;
     b->claims.offer = offer_claimed_runs;
-    b->claims.compiling = t->compiling;
+    b->claims.compiling = t->thread_ctx.compiling;
     b->claims.arg = t;
     int64_t began_us = clock_boot_us();
     enum err e = commit_batch_write(b);
@@ -357,7 +359,7 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
         claim_intake_count_claims(t->intake, b->claims.runs_n, b->claims.oldest_ms);
     }
     for (size_t i = 0; i < b->claims.to_compile_n; i++)
-        compile_submit(t->compiling, talloc_steal(NULL, b->claims.to_compile[i]));
+        compile_submit(t->thread_ctx.compiling, talloc_steal(NULL, b->claims.to_compile[i]));
     b->claims.to_compile_n = 0;
     for (size_t i = 0; i < b->busy_n; i++)
         keep_busy(t, &b->busy[i]->job);
@@ -411,6 +413,8 @@ static bool accept_child_jobs(struct db_thread *t, struct thread_job_list *child
     for (size_t i = 0; i < n; i++) {
         if (i >= tried)
             keep_unwritten(t, &jobs[i]->job);
+        else if (jobs[i]->is_out)
+            continue;
         else if (child_is_decided(jobs[i]))
             return_finished_job(t, &jobs[i]->job);
         else if (child_is_busy(jobs[i]))
@@ -491,12 +495,27 @@ static void write_commits(struct db_thread *t, struct db_thread_cycle *cycle)
         t->busy_tries = 0;
 }
 
-/* Programs that were compiled meanwhile: their runs can be claimed now. */
-static void take_compiled(struct db_thread *t)
+/* The jobs that waited for a program or a manifest. Calls go on at once, while it is in the cache. */
+static void resume_waiting(struct db_thread *t, struct thread_job_list *waiting)
 {
-    for (struct compile_job *job; (job = compile_take(t->compiling));) {
-        compiled_programs_add(t->thread_ctx.programs, &job->workflow, job->version, job->program);
-        job->program = NULL; /* the cache has it */
+    struct thread_job_list calls = STAILQ_HEAD_INITIALIZER(calls);
+    for (struct job *job; (job = take_job(waiting));) {
+        if (job->kind == JOB_ACCEPT_CHILD)
+            keep_unwritten(t, job);
+        else
+            add_job(&calls, job);
+    }
+    run_calls(t, &calls);
+}
+
+/* Children that were validated meanwhile, and what was compiled: its runs can be claimed now. */
+static void take_computed(struct db_thread *t)
+{
+    for (struct child_job *child; (child = child_check_take(t->thread_ctx.checks));)
+        keep_unwritten(t, &child->job);
+    for (struct compile_job *job; (job = compile_take(t->thread_ctx.compiling));) {
+        compile_job_add(&t->thread_ctx, job);
+        resume_waiting(t, &job->waiting);
         claim_intake_add_ids(t->intake, job->runs, job->runs_n);
         if (job->runs_n == COMPILE_RUNS_MAX)
             claim_intake_request_scan(t->intake);
@@ -510,7 +529,7 @@ static void run_db_thread(struct thread_queue *q, void *arg)
     struct db_thread_cycle *cycle = talloc_zero(NULL, struct db_thread_cycle);
     do {
         collect_jobs(t, cycle);
-        take_compiled(t);
+        take_computed(t);
         run_calls(t, &cycle->urgent);
         write_commits(t, cycle);
         run_calls(t, &cycle->calls);
@@ -554,7 +573,8 @@ struct db_thread *db_thread_start(void *ctx, struct event_base *base,
     }
     t->offers = claim_offers_new(t, begin_claimed_runs, t);
     t->queue = thread_queue_new(t, base, &queue);
-    t->compiling = compile_jobs_new(NULL, settings->compute, wake_db_thread, t);
+    t->thread_ctx.compiling = compile_jobs_new(NULL, settings->compute, wake_db_thread, t);
+    t->thread_ctx.checks = child_checks_new(NULL, settings->compute, wake_db_thread, t);
     if (t->queue && thread_queue_start(t->queue))
         return t;
     log_error("db_thread.start_failed", "errno=%d", errno);
@@ -569,7 +589,8 @@ void db_thread_stop(struct db_thread *t)
     if (t->settings.memory)
         t->settings.memory->on_room = NULL;
     thread_queue_stop(t->queue);
-    compile_jobs_free(t->compiling);
+    compile_jobs_free(t->thread_ctx.compiling);
+    child_checks_free(t->thread_ctx.checks);
     /* The process ends fenced: nobody needs to know what became of these. */
     STAILQ_CONCAT(&t->unwritten, &t->busy);
     for (struct job *job; (job = take_job(&t->unwritten));)

@@ -12,6 +12,8 @@
 
 struct compiled_programs;
 struct compiled_skills;
+struct compile_jobs;
+struct child_checks;
 struct sandbox_share;
 struct memory_budget;
 
@@ -37,6 +39,9 @@ struct db_thread_ctx {
     struct compiled_programs *programs;
     struct compiled_skills *skills;
     struct sandbox_share *sandboxes;
+    /* What is too large for this thread. */
+    struct compile_jobs *compiling;
+    struct child_checks *checks;
     /* NULL: no limit. */
     struct memory_budget *memory;
     /* Our row in `executors`; 0 until the job that registers the process has set it. */
@@ -50,8 +55,10 @@ struct db_thread_ctx {
 struct job {
     struct thread_job queued; /* first */
     enum job_kind kind;
-    /* In the thread, for JOB_COMPARE and JOB_CALL. The disk thread passes NULL for thread_ctx. */
+    /* In the thread, for JOB_COMPARE and JOB_CALL. The disk thread passes NULL for thread_ctx. A JOB_CALL
+     * that sets `waits` was handed to compile_for_job, and is called again afterwards. */
     void (*work)(struct job *job, struct db_thread_ctx *thread_ctx);
+    bool waits;
     /* On the loop; frees the job. */
     void (*done)(struct job *job);
     /* For the submitter on the loop; the threads do not touch it. */

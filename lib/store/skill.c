@@ -43,18 +43,31 @@ static enum err skill_get_one(struct db *db, void *ctx, enum sql_id query, const
     return e;
 }
 
+enum err skill_get_current_within(struct db *db, void *ctx, const id *workspace, const char *slug,
+                                  size_t manifest_max, struct skill *skill_r)
+{
+    struct db_value args[] = {db_number((int64_t)manifest_max), db_id(workspace), db_text(slug)};
+    return skill_get_one(db, ctx, SQL_SKILL_CURRENT, args, 3, skill_r);
+}
+
 enum err skill_get_current(struct db *db, void *ctx, const id *workspace, const char *slug,
                            struct skill *skill_r)
 {
-    struct db_value args[] = {db_id(workspace), db_text(slug)};
-    return skill_get_one(db, ctx, SQL_SKILL_CURRENT, args, 2, skill_r);
+    return skill_get_current_within(db, ctx, workspace, slug, INT64_MAX, skill_r);
+}
+
+enum err skill_get_version_within(struct db *db, void *ctx, const id *workspace, const id *skill, int version,
+                                  size_t manifest_max, struct skill *skill_r)
+{
+    struct db_value args[] = {db_number((int64_t)manifest_max), db_number(version), db_id(skill),
+                              db_id(workspace)};
+    return skill_get_one(db, ctx, SQL_SKILL_VERSION, args, 4, skill_r);
 }
 
 enum err skill_get_version(struct db *db, void *ctx, const id *workspace, const id *skill, int version,
                            struct skill *skill_r)
 {
-    struct db_value args[] = {db_number(version), db_id(skill), db_id(workspace)};
-    return skill_get_one(db, ctx, SQL_SKILL_VERSION, args, 3, skill_r);
+    return skill_get_version_within(db, ctx, workspace, skill, version, INT64_MAX, skill_r);
 }
 
 static enum err read_skills(struct db *db, void *ctx, enum sql_id query, const struct db_value *args,

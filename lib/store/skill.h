@@ -39,6 +39,11 @@ enum err skill_get_current(struct db *db, void *ctx, const id *workspace, const 
 /* Any version of any skill, by its id. ERR_NOT_FOUND: none. */
 enum err skill_get_version(struct db *db, void *ctx, const id *workspace, const id *skill, int version,
                            struct skill *skill_r) WARN_UNUSED;
+/* The same; a manifest of more than manifest_max bytes is not read: NULL. */
+enum err skill_get_current_within(struct db *db, void *ctx, const id *workspace, const char *slug,
+                                  size_t manifest_max, struct skill *skill_r) WARN_UNUSED;
+enum err skill_get_version_within(struct db *db, void *ctx, const id *workspace, const id *skill, int version,
+                                  size_t manifest_max, struct skill *skill_r) WARN_UNUSED;
 /* All skills that are not archived, sorted by slug. */
 enum err skill_list(struct db *db, void *ctx, const id *workspace, struct skill **list_r,
                     size_t *count_r) WARN_UNUSED;

@@ -229,6 +229,20 @@ def test_failed_child_fails_its_step(workspace, client):
     assert "the inputs are not valid for the" in client.finished(client.started(wrong))["error"]
 
 
+def test_large_children_are_compiled_and_validated_apart(workspace, client):
+    """A program and inputs of more than 16 KiB: the compute thread has the child until it can be accepted."""
+    child = workspace.put_workflow({"inputs": {"properties": {"l": {"items": {"type": "integer"}, "uniqueItems": True}}},
+                                    "steps": [step("a", "transform", value={"n": "${/inputs/n}", "text": "x" * 40000})],
+                                    "outputs": "${/steps/a/result/n}"})
+    parent = workspace.put_workflow({"steps": [
+        step("a", "workflow", workflow_id=child, for_each=[1, 2, 3], concurrency=3, inputs={"n": "${/item}", "l": "${/inputs/l}"})]})
+    done = client.finished(client.started(parent, {"l": list(range(5000))}))
+    assert done["status"] == "success", done["error"]
+    assert [r["outputs"] for r in done["steps"][0]["result"]] == [1, 2, 3]
+    wrong = client.finished(client.started(parent, {"l": [*range(4999), "x"]}))
+    assert wrong["failure_reason"] == "step_failed" and "the inputs are not valid for the workflow: /l/4999" in wrong["error"]
+
+
 def test_child_without_credits_fails_its_step(stack):
     workspace = stack.workspace(credits=1)
     client = workspace.client()

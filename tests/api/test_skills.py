@@ -438,6 +438,18 @@ def test_workflow_step_runs_a_skill(workspace, space):
     assert workspace.balance() == 998, "workflow and skill are both charged"
 
 
+def test_a_large_manifest_is_compiled_before_its_runs_are_claimed(workspace, space):
+    """More than a claim compiles: the first run of it, and its first child."""
+    for slug, start in (("run", lambda: space.started("run")), ("child", lambda: space.client.started(workspace.put_workflow(
+            {"steps": [{"name": "a", "type": "skill", "slug": "child"}], "outputs": "${/steps/a/result/outputs/n}"})))):
+        probe(workspace, "print('{\"n\": 1}')", slug=slug, inputs={"type": "object", "description": "x" * 40000})
+        id = start()
+        if slug == "run":
+            assert space.finished(id)["outputs"] == {"n": 1}
+        else:
+            assert space.client.finished(id)["detail"]["output"] == 1
+
+
 def test_step_with_an_unusable_skill_fails(stack, workspace, space):
     probe(workspace, "import sys; sys.exit(1)", inputs={"type": "object", "required": ["n"]})
     answer = space.client.post("/workflows", json={"name": "x", "program": {"steps": [{"name": "a", "type": "skill", "slug": "nothing"}]}})

@@ -6,6 +6,7 @@
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "executor/db_thread/compile_jobs.h"
 #include "executor/io/http_client.h"
 #include "executor/run/claim_copy.h"
 #include "executor/run/model/api_error.h"
@@ -475,6 +476,9 @@ struct load_model_job {
     /* references: the skills that the model may call */
     struct cached_skill **tools;
     size_t tools_n;
+    /* of the manifest's tools, those that are done */
+    size_t looked_up;
+    size_t compile_left;
 };
 
 static int load_model_destroy(struct load_model_job *j)
@@ -485,17 +489,38 @@ static int load_model_destroy(struct load_model_job *j)
     return 0;
 }
 
+/* Takes the skill that is next into the tools. ERR_LIMIT: the job waits for its manifest. */
+static enum err load_tool(struct load_model_job *j, struct db_thread_ctx *thread_ctx, const char *slug)
+{
+    void *scratch = talloc_new(NULL);
+    struct skill row;
+    enum err e = compiled_skills_find_within(thread_ctx->skills, thread_ctx->db, scratch, &j->workspace, slug,
+                                             &j->compile_left, &j->tools[j->tools_n], &row);
+    if (e == ERR_LIMIT) {
+        struct compile_source source = {
+            .workspace_id = j->workspace, .responder = row.id, .version = row.version, .skill = &row};
+        j->job.waits = true;
+        compile_for_job(thread_ctx, &source, &j->job);
+    }
+    talloc_free(scratch);
+    return e;
+}
+
 /* A missing or broken skill is left out of the tools. */
 static void load_model_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
     struct load_model_job *j = (struct load_model_job *)job;
     const struct manifest *m = cached_skill_manifest(j->skill);
-    job->e = j->alias ? model_find(thread_ctx->db, j, j->secret_key, &j->workspace, j->alias, &j->model)
-                      : ERR_NOT_FOUND;
-    j->tools = talloc_zero_array(j, struct cached_skill *, m->tools_n + 1);
-    for (size_t i = 0; job->e == OK && i < m->tools_n; i++) {
-        enum err e = compiled_skills_find(thread_ctx->skills, thread_ctx->db, &j->workspace, m->tools[i],
-                                          &j->tools[j->tools_n]);
+    if (!j->tools) {
+        job->e = j->alias ? model_find(thread_ctx->db, j, j->secret_key, &j->workspace, j->alias, &j->model)
+                          : ERR_NOT_FOUND;
+        j->tools = talloc_zero_array(j, struct cached_skill *, m->tools_n + 1);
+    }
+    j->compile_left = COMPUTE_INLINE_MAX;
+    for (; job->e == OK && j->looked_up < m->tools_n; j->looked_up++) {
+        enum err e = load_tool(j, thread_ctx, m->tools[j->looked_up]);
+        if (e == ERR_LIMIT)
+            return;
         if (e == OK)
             j->tools_n++;
         else if (e != ERR_NOT_FOUND && e != ERR_INVALID)

@@ -1,0 +1,46 @@
+/* A child run that is to be started, from the loop thread to the database thread and back
+ * (accept_children.h). */
+#pragma once
+
+#include "executor/db_thread/job.h"
+#include "run/accept.h"
+#include "skill/extra.h"
+
+/* A validation of inputs, by one version of a workflow or skill. */
+struct child_check {
+    /* not set: not validated yet */
+    id responder;
+    int version;
+    enum err e;
+    /* why they are not valid, a sentence; may be NULL */
+    const char *why;
+    enum failure_reason reason;
+};
+
+struct child_job {
+    struct job job; /* first; JOB_ACCEPT_CHILD */
+
+    /* --- set by the loop --- */
+    /* Workspace, principal, key, parent, responder, input, and execution_id for a new child. */
+    struct run_request request;
+    /* Of a skill; NULL: request.responder_id is a workflow. */
+    const char *slug;
+    /* Of a skill: model, file_source_ids. */
+    struct skill_extra extra;
+    /* An earlier attempt may have started the child: look for it first, even if the workflow is gone since.
+     */
+    bool resumed;
+
+    /* --- of the database thread --- */
+    struct child_check check;
+    /* The compute thread has the child; it comes back to the database thread. */
+    bool is_out;
+
+    /* --- the result --- */
+    /* RUN_ACCEPTED and RUN_CHILD_EXISTS set execution_id. Every other verdict sets `why`, a sentence; verdict
+     * 0 means that the child was rejected before it came to accepting. */
+    struct run_answer answer;
+    const char *why;
+    /* of the step that starts the child; REASON_NONE: step_failed */
+    enum failure_reason reason;
+};
