@@ -103,6 +103,20 @@ def test_the_schema_refuses_on_arrival_and_at_the_wait(stack, workspace, client,
     assert client.finished(id)["detail"]["output"] == {"ok": False}
 
 
+def test_kept_signals_that_take_long_to_validate(stack, workspace, client, effects):
+    """More checks than the loop makes: the compute thread refuses the first and takes the second."""
+    schema = {"items": {"anyOf": [{"type": "string"}] * 100 + [{"type": "integer"}]}}
+    release = effects.hold("/hold")
+    id = client.started(workspace.put_workflow(program(
+        step("h", "http", request={"method": "GET", "url": effects.url + "/hold"}), wait(schema=schema), outputs="${/steps/a/result/data}")))
+    effects.wait_for("/hold")
+    right = list(range(2000))
+    assert [send(client, id, json=data) for data in ([*right, None], right)] == ["kept"] * 2
+    release()
+    assert client.finished(id)["detail"]["output"] == right
+    assert len(events(stack, id, 21)) == 1 and "/2000" in events(stack, id, 21)[0][0]
+
+
 @pytest.mark.parametrize("ends_at_once", [False, True])
 def test_waiting_does_not_count_against_the_deadline(stack, workspace, client, ends_at_once):
     # a run that may have children ends in a transaction of its own

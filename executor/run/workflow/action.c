@@ -266,6 +266,13 @@ void action_wake(struct action *a, void (*on_ready)(struct action *a))
     a->group->on_progress(a->group->arg);
 }
 
+void action_wait_again(struct action *a)
+{
+    a->started = false;
+    put_running_row(a);
+    a->group->on_progress(a->group->arg);
+}
+
 /* --- beginning and end of one action --- */
 
 static enum err prepare_action(struct action *a, bool *is_due_r, const char **why_r)

@@ -65,6 +65,7 @@ struct action_group {
     TAILQ_HEAD(action_list, action) actions;
     /* borrowed from the owner */
     const struct program *program;
+    struct cached_program *cached_program;
     /* what templates see outside a loop, with the budget of one evaluation; borrowed from the owner */
     struct template_scope scope;
     /* that were given to waits of the run before this attempt; borrowed from the owner */
@@ -163,6 +164,8 @@ void action_set_due_in(struct action *a, int64_t delay_ms);
 /* The action waits without a slot, until action_wake is called. */
 void action_wait(struct action *a);
 void action_wake(struct action *a, void (*on_ready)(struct action *a));
+/* The action, which has started, has changed nothing: it waits again until it is due, as it did before. */
+void action_wait_again(struct action *a);
 /* The compute thread calls `work` with the state, and then the action is ready. What the result needs is of
  * ctx, which becomes a child of the state. The action keeps its slot, because values take many times the
  * bytes of their text. Until on_ready nothing may use the state; if the action is stopped, the state is freed

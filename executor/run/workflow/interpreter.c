@@ -814,6 +814,7 @@ static void workflow_init(struct active_run *run, const struct claimed_run *c)
     w->actions = (struct action_group){
         .run = run,
         .program = w->program,
+        .cached_program = w->cached_program,
         .scope = {.execution = execution_scope(w, c), .budget = &w->budget},
         .signals = claim_signals(w, c),
         .signals_n = c->signals_n,

@@ -6,16 +6,35 @@
 
 #include "base/clock.h"
 #include "executor/run/workflow/action.h"
+#include "service/compute_thread.h"
 #include "workflow/program_eval.h"
 #include "json/json.h"
+
+/* Checks of a validation on the loop: about a millisecond. */
+enum { CHECKS_INLINE = 20000 };
 
 struct wait_action {
     /* of this struct; message: NULL if there is none */
     char *name, *message;
     /* NULL: none came before the timeout */
     const struct given_signal *signal;
+    /* The data as text and what it is validated by, with a reference to its program: the compute thread may
+     * have them after the run has left memory. */
+    const char *text;
+    const struct schema *schema;
+    struct cached_program *program;
+
+    /* --- the result of the validation --- */
     json_object *data;
+    /* Why the step does not take the data; NULL: it does. */
+    const char *why;
 };
+
+static int wait_action_destroy(struct wait_action *s)
+{
+    cached_program_unref(s->program);
+    return 0;
+}
 
 static enum err render_texts(struct action *a, struct wait_action *s, const char **why_r)
 {
@@ -36,6 +55,7 @@ static struct wait_action *new_state(struct action *a)
 {
     struct wait_action *s = talloc_zero(a, struct wait_action);
     a->state = s;
+    talloc_set_destructor(s, wait_action_destroy);
     return s;
 }
 
@@ -78,43 +98,45 @@ static const struct given_signal *find_signal(const struct action *a)
     return NULL;
 }
 
-/* NULL: the step takes the data. Otherwise why not. */
-static const char *refusal(void *ctx, const struct action *a, json_object *data)
-{
-    struct schema_problems found = {0};
-    if (!a->step->signal_schema || schema_validate(ctx, a->step->signal_schema, data, &found) == OK)
-        return NULL;
-    if (found.count == 0)
-        return "the data does not match the schema";
-    return talloc_asprintf(ctx, "%s: %s", *found.items[0].pointer ? found.items[0].pointer : "the data",
-                           found.items[0].message);
-}
-
-/* A signal that came before the wait was known is validated here. One that does not fit is dropped, and the
- * wait goes on. */
 static enum err resume_wait(struct action *a, bool *is_due_r, const char **why_r)
 {
     struct wait_action *s = new_state(a);
-    const struct given_signal *g = find_signal(a);
+    s->signal = find_signal(a);
+    *is_due_r = *is_due_r || s->signal;
+    return render_texts(a, s, why_r);
+}
+
+/* --- the check of the data --- */
+
+static const char *refusal(void *ctx, enum err e, const struct schema_problems *found)
+{
+    if (e == OK)
+        return NULL;
+    if (found->count == 0)
+        return "the data does not match the schema";
+    return talloc_asprintf(ctx, "%s: %s", *found->items[0].pointer ? found->items[0].pointer : "the data",
+                           found->items[0].message);
+}
+
+/* False: `checks` do not suffice, and nothing is decided. */
+static bool check_data_within(struct wait_action *s, void *ctx, long checks)
+{
+    struct schema_problems found = {0};
     const char *why;
-    json_object *data = NULL;
-    enum err e = render_texts(a, s, why_r);
-    if (e != OK || !g)
-        return e;
-    if (g->data && json_parse_tolerant(s, g->data, strlen(g->data), TEMPLATE_DEPTH_MAX, &data, &why) != OK)
-        data = NULL;
-    why = refusal(s, a, data);
-    if (why) {
-        commit_end_signal(run_pending_commit(a->run), g->seq);
-        json_object *rejected = json_object_new_object();
-        json_object_object_add(rejected, "error", json_object_new_string(why));
-        add_event(a, EVENT_SIGNAL_REJECTED, rejected);
-        return OK;
-    }
-    s->signal = g;
-    s->data = data;
-    *is_due_r = true;
-    return OK;
+    enum err e = OK;
+    if (s->text &&
+        json_parse_tolerant(ctx, s->text, strlen(s->text), TEMPLATE_DEPTH_MAX, &s->data, &why) != OK)
+        s->data = NULL;
+    if (s->schema)
+        e = schema_validate_within(ctx, s->schema, s->data, checks, &found);
+    s->why = refusal(ctx, e, &found);
+    return e != ERR_LIMIT;
+}
+
+/* On the compute thread. */
+static void check_data(void *state, void *ctx)
+{
+    (void)check_data_within(state, ctx, SCHEMA_BUDGET_DEFAULT);
 }
 
 static json_object *signal_result(void *ctx, const struct wait_action *s)
@@ -146,6 +168,40 @@ static void end_wait(struct action *a)
     talloc_free(scratch);
 }
 
+/* A signal that came before the wait was known has not been validated yet. One that does not fit is dropped,
+ * and the wait goes on. */
+static void take_or_refuse(struct action *a)
+{
+    struct wait_action *s = a->state;
+    if (!s->why) {
+        end_wait(a);
+        return;
+    }
+    json_object *rejected = json_object_new_object();
+    json_object_object_add(rejected, "error", json_object_new_string(s->why));
+    commit_end_signal(run_pending_commit(a->run), s->signal->seq);
+    add_event(a, EVENT_SIGNAL_REJECTED, rejected);
+    s->signal = NULL;
+    action_wait_again(a);
+}
+
+/* The wait is over, unless the schema refuses the signal's data. */
+static void start_wait(struct action *a)
+{
+    struct wait_action *s = a->state;
+    if (!s->signal) {
+        end_wait(a);
+        return;
+    }
+    s->text = s->signal->data ? talloc_strdup(s, s->signal->data) : NULL;
+    s->schema = a->step->signal_schema;
+    s->program = a->group->cached_program ? cached_program_ref(a->group->cached_program) : NULL;
+    if ((!s->text || strlen(s->text) <= COMPUTE_INLINE_MAX) && check_data_within(s, s, CHECKS_INLINE))
+        take_or_refuse(a);
+    else
+        action_compute(a, check_data, take_or_refuse);
+}
+
 static void put_signal_wait(struct action *a)
 {
     const struct wait_action *s = a->state;
@@ -159,6 +215,6 @@ static void put_signal_wait(struct action *a)
 
 const struct step_kind step_wait = {.prepare = prepare_wait,
                                     .resume = resume_wait,
-                                    .start = end_wait,
+                                    .start = start_wait,
                                     .no_effect = true,
                                     .put_signal_wait = put_signal_wait};
