@@ -97,7 +97,7 @@ USE.view                  := base json schema workflow schedule mariadb redis ob
 LIB_ROOMS := base service json otlp command schema workflow schedule skill mariadb outbox redis objects blob deed secret account spending billing run webhook store push mcp session retry cluster maintenance doctor backup view
 
 USE.fcgi/shared           := base otlp mariadb redis objects account run store
-USE.fcgi/http             := base json otlp mariadb deed redis objects account run store session fcgi/shared
+USE.fcgi/http             := base service json otlp mariadb deed redis objects account run store session fcgi/shared
 USE.fcgi/cache            := base json otlp schema workflow skill mariadb redis objects account run store fcgi/shared fcgi/http
 USE.fcgi/forms            := base json otlp schema workflow schedule mariadb outbox redis objects blob account spending run webhook store mcp view fcgi/shared fcgi/http fcgi/cache
 USE.fcgi/handlers         := base json otlp schema workflow schedule skill mariadb outbox deed redis objects blob account spending billing run webhook store push mcp session retry maintenance view fcgi/shared fcgi/http fcgi/cache fcgi/forms

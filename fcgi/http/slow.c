@@ -8,6 +8,7 @@
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "mariadb/db.h"
+#include "service/long_slices.h"
 #include "store/share_limits.h"
 
 static bool try_for(struct request *r, int64_t wait_ms)
@@ -16,9 +17,12 @@ static bool try_for(struct request *r, int64_t wait_ms)
     if (!app || !app->shared || !id_is_set(&r->access.workspace_id))
         return true;
     r->took_turn = true;
-    return slow_share_begin(&app->shared->slow, app->slot, &r->access.workspace_id,
-                            (unsigned)app->config->api.workers, request_share_limit(r, QUOTA_SLOW_REQUESTS),
-                            wait_ms);
+    if (!slow_share_begin(&app->shared->slow, app->slot, &r->access.workspace_id,
+                          (unsigned)app->config->api.workers, request_share_limit(r, QUOTA_SLOW_REQUESTS),
+                          wait_ms))
+        return false;
+    long_slices_set(true);
+    return true;
 }
 
 bool slow_try(struct request *r)
@@ -108,6 +112,7 @@ bool slow_begin(struct request *r)
 
 void slow_end(struct request *r)
 {
+    long_slices_set(false);
     if (r->app && r->app->shared)
         slow_share_end(&r->app->shared->slow, r->app->slot);
 }
