@@ -8,7 +8,7 @@
 
 #include "base/ids.h"
 
-enum { RESTS_MAX = 16, REST_FIRST_MS = 1000, REST_LONGEST_MS = 60000 };
+enum { RESTS_MAX = 64, REST_FIRST_MS = 1000, REST_LONGEST_MS = 60000 };
 
 /* Zero bytes at first. */
 struct rests {

@@ -423,6 +423,9 @@ static void find_rows(void *ctx, struct claimed *c)
     }
 }
 
+/* Otherwise the workspaces of one turn that fail would end each other's rest. */
+_Static_assert(RESTS_MAX >= 2 * WEBHOOK_TURN_WORKSPACES, "all workspaces of a turn can rest");
+
 /* A workspace that rests gives no message. */
 static void leave_resting(struct webhook_turn *t, const struct rests *resting)
 {
