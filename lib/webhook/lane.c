@@ -379,6 +379,22 @@ static void take_lanes(struct claiming *c, struct claiming *one)
     one->n = 0;
 }
 
+bool webhook_lane_is_at_fault(enum err failed, enum err then)
+{
+    return failed == ERR_UNAVAILABLE ? then == OK : failed != ERR_RETRY;
+}
+
+/* A lane could not be claimed. Returns the error of what concerns all lanes. */
+static enum err handle_failed_lane(struct db *db, void *scratch, const struct claiming *c, const id *lane,
+                                   const id *workspace, enum err failed)
+{
+    int64_t now_ms;
+    enum err then = failed == ERR_UNAVAILABLE ? webhook_now(db, scratch, &now_ms) : OK;
+    if (webhook_lane_is_at_fault(failed, then))
+        defer_lane(db, c, lane, workspace, failed);
+    return then;
+}
+
 /* One transaction for each lane that is due. */
 static enum err claim_apart(struct db *db, struct claiming *c)
 {
@@ -396,7 +412,7 @@ static enum err claim_apart(struct db *db, struct claiming *c)
         enum err failed = db_transaction(db, claim_lanes_work, &one);
         if (failed != OK) {
             forget_lanes(&one);
-            defer_lane(db, c, &choice->lanes[i], &choice->workspaces[i], failed);
+            e = handle_failed_lane(db, scratch, c, &choice->lanes[i], &choice->workspaces[i], failed);
         }
         take_lanes(c, &one);
     }

@@ -92,11 +92,17 @@ struct webhook_claim {
     bool apart;
 };
 /* Claims due lanes, at most WEBHOOK_CLAIM_MAX. If the transaction fails with an error that is not transient,
- * or if `apart`, each lane has a transaction of its own; one that fails waits 30 s, and is logged as
- * webhook.lane_deferred. The result is the error of what concerns all lanes. Each of the *n_r lanes is of
- * ctx, with all that it refers to; a lane without sends needs no webhook_lane_finish. */
+ * or if `apart`, each lane has a transaction of its own; one that fails, and not because its rows are locked
+ * or MariaDB is away, waits 30 s, and is logged as webhook.lane_deferred. The result is the error of what
+ * concerns all lanes. Each of the *n_r lanes is of ctx, with all that it refers to; a lane without sends
+ * needs no webhook_lane_finish. */
 enum err webhook_lanes_claim(struct db *db, void *ctx, const struct webhook_claim *claim,
                              struct webhook_lane ***lanes_r, size_t *n_r) WARN_UNUSED;
+
+/* True if a lane whose transaction `failed` is deferred: not if its rows were locked, or if MariaDB is away.
+ * `then` is the result of a statement after ERR_UNAVAILABLE: MariaDB that answers it has ended one of the
+ * lane because it took too long. */
+bool webhook_lane_is_at_fault(enum err failed, enum err then);
 
 /* When what has failed is tried again. */
 struct webhook_retries {
