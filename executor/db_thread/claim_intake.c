@@ -8,6 +8,10 @@ enum {
     /* Of a claim transaction: runs that become claimable during it wait for its end. */
     CLAIM_TARGET_US = 15000,
     CLAIM_BATCH_MIN = 8,
+    /* After so many transactions of one size, one may claim half as many runs more: only transactions of
+     * different sizes tell what each run costs. A larger one that was not worth it doubles the number. */
+    PROBE_AFTER = 16,
+    PROBE_AFTER_MAX = 1024,
 };
 
 /* Sums over the last transactions, of which each counts three quarters of the next one: of their number,
@@ -35,6 +39,10 @@ struct claim_intake {
     /* How many runs one transaction claims at most, and what earlier ones took. */
     size_t batch_max;
     struct claim_costs costs;
+    /* Claims of the last transaction, how many transactions before had as many, and of how many one is made
+     * larger. */
+    size_t last_claimed;
+    unsigned equal_n, probe_after;
 };
 
 struct claim_intake *claim_intake_new(void *ctx, void (*on_claimable)(void *arg), void *arg)
@@ -44,6 +52,7 @@ struct claim_intake *claim_intake_new(void *ctx, void (*on_claimable)(void *arg)
     in->arg = arg;
     in->allowance = -1;
     in->batch_max = COMMIT_BATCH_MAX;
+    in->probe_after = PROBE_AFTER;
     pthread_mutex_init(&in->lock, NULL);
     pthread_cond_init(&in->slots_added, NULL);
     return in;
@@ -53,6 +62,18 @@ struct claim_intake *claim_intake_new(void *ctx, void (*on_claimable)(void *arg)
 static int claimable_places(const struct claim_intake *in)
 {
     return in->allowance >= 0 && in->allowance < in->free_slots ? in->allowance : in->free_slots;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Claims of the next transaction, at most. */
+static size_t next_batch_max(const struct claim_intake *in)
+{
+    bool probes = in->equal_n >= in->probe_after && in->last_claimed >= in->batch_max;
+    return probes ? smaller(in->batch_max * 3 / 2, COMMIT_BATCH_MAX) : in->batch_max;
 }
 
 static bool is_claimable(const struct claim_intake *in)
@@ -132,9 +153,9 @@ void claim_intake_allow(struct claim_intake *in, int n)
 int claim_intake_await_slots(struct claim_intake *in)
 {
     pthread_mutex_lock(&in->lock);
-    while (!in->ended && (claimable_places(in) <= (int)in->ids_n || in->ids_n >= in->batch_max))
+    while (!in->ended && (claimable_places(in) <= (int)in->ids_n || in->ids_n >= next_batch_max(in)))
         pthread_cond_wait(&in->slots_added, &in->lock);
-    int room = (int)in->batch_max - (int)in->ids_n;
+    int room = (int)next_batch_max(in) - (int)in->ids_n;
     int n = in->ended ? 0 : claimable_places(in) - (int)in->ids_n;
     pthread_mutex_unlock(&in->lock);
     return n < room ? n : room;
@@ -179,11 +200,6 @@ bool claim_intake_has_work(struct claim_intake *in)
     bool claimable = is_claimable(in);
     pthread_mutex_unlock(&in->lock);
     return claimable;
-}
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
 }
 
 /* With the lock held. */
@@ -236,6 +252,16 @@ static double wanted_claims(const struct claim_costs *c)
     return (fixed_us < CLAIM_TARGET_US / 2.0 ? CLAIM_TARGET_US - fixed_us : fixed_us) / each_us;
 }
 
+static void count_equal(struct claim_intake *in, size_t claimed, bool was_worth_it)
+{
+    in->equal_n = claimed == in->last_claimed ? in->equal_n + 1 : 0;
+    in->last_claimed = claimed;
+    if (was_worth_it)
+        in->probe_after = PROBE_AFTER;
+    else if (claimed > in->batch_max && in->probe_after < PROBE_AFTER_MAX)
+        in->probe_after *= 2;
+}
+
 void claim_intake_note_claims(struct claim_intake *in, size_t claimed, int64_t took_us)
 {
     if (claimed == 0 || took_us <= 0)
@@ -244,6 +270,7 @@ void claim_intake_note_claims(struct claim_intake *in, size_t claimed, int64_t t
     add_costs(&in->costs, (double)claimed, (double)took_us);
     double wanted = wanted_claims(&in->costs);
     size_t most = wanted < COMMIT_BATCH_MAX ? (size_t)wanted : COMMIT_BATCH_MAX;
+    count_equal(in, claimed, claimed > in->batch_max && most > in->batch_max);
     /* A short batch says nothing about a larger one, except that it was slow already; of very few claims it
      * is mostly the time that every transaction takes. */
     if (claimed >= CLAIM_BATCH_MIN && (claimed >= in->batch_max || most < in->batch_max))
@@ -260,7 +287,7 @@ bool claim_intake_take(struct claim_intake *in, size_t room, struct claimables *
     pthread_mutex_lock(&in->lock);
     bool claimable = is_claimable(in) && room > 0;
     if (claimable) {
-        r->limit = smaller((size_t)claimable_places(in), smaller(room, in->batch_max));
+        r->limit = smaller((size_t)claimable_places(in), smaller(room, next_batch_max(in)));
         r->paced = in->allowance >= 0;
         r->scan = in->scan;
         r->wakes = in->wakes;

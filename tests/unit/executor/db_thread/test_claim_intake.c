@@ -151,6 +151,8 @@ Test(claim_intake, slow_transactions_claim_fewer_runs)
         size_t n = next_limit(in);
         claim_intake_note_claims(in, n, (int64_t)n * 1000);
     }
+    size_t last = next_limit(in); /* may be one that tries a larger size */
+    claim_intake_note_claims(in, last, (int64_t)last * 1000);
     cr_expect_geq(next_limit(in), 14U);
     cr_expect_leq(next_limit(in), 18U);
     for (int i = 0; i < 30; i++)
@@ -230,5 +232,49 @@ Test(claim_intake, claims_enough_to_be_worth_a_transaction)
     size_t quick = limit_after(in, 3000, 240);
     cr_expect(quick >= 46 && quick <= 54, "%zu: (15 - 3) / 0.24", quick);
     cr_expect_eq(limit_after(in, 1000, 5000), 8U, "slow runs are not gathered");
+    talloc_free(in);
+}
+
+/* `transactions` that claim as many runs as they may. Returns the largest of the last four limits. */
+static size_t largest_limit_after(struct claim_intake *in, int transactions, int64_t fixed_us,
+                                  int64_t each_us)
+{
+    size_t largest = 0;
+    for (int i = 0; i < transactions; i++) {
+        size_t n = next_limit(in);
+        claim_intake_note_claims(in, n, fixed_us + (int64_t)n * each_us);
+        if (i >= transactions - 4 && n > largest)
+            largest = n;
+    }
+    return largest;
+}
+
+/* By transactions of one size alone, each run of 8 seems to take 8 ms, and 8 seem too many already. */
+Test(claim_intake, leaves_the_smallest_size_when_larger_ones_cost_little_more)
+{
+    struct claim_intake *in = intake_new();
+    claim_intake_add_slots(in, COMMIT_BATCH_MAX);
+    for (int i = 0; i < 12; i++)
+        claim_intake_note_claims(in, 8, 1000000);
+    cr_assert_eq(next_limit(in), 8U);
+    size_t size = largest_limit_after(in, 400, 60000, 1500);
+    cr_expect_geq(size, 30U, "%zu of 60 / 1.5", size);
+    talloc_free(in);
+}
+
+Test(claim_intake, tries_a_larger_size_ever_more_rarely_while_it_is_not_worth_it)
+{
+    struct claim_intake *in = intake_new();
+    size_t larger = 0, transactions = 600;
+    claim_intake_add_slots(in, COMMIT_BATCH_MAX);
+    for (int i = 0; i < 12; i++)
+        claim_intake_note_claims(in, 8, 1000000);
+    for (size_t i = 0; i < transactions; i++) {
+        size_t n = next_limit(in);
+        cr_assert(n == 8 || n == 12, "%zu", n);
+        larger += n > 8;
+        claim_intake_note_claims(in, n, (int64_t)n * 5000);
+    }
+    cr_expect(larger >= 2 && larger <= 6, "%zu", larger);
     talloc_free(in);
 }
