@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/names.h"
+#include "redis/share_question.h"
 #include "schedule/zone.h"
 #include "store/workspace.h"
 
@@ -29,6 +30,17 @@ static bool parse_workspace_limit(struct cli *cli, const char *option, const cha
     return !l->is_set || cli_number(cli, option, text, 1, max, &l->value);
 }
 
+static bool parse_quota_limit(struct cli *cli, enum quota quota, const char *text, int64_t *limit_r)
+{
+    int64_t most = QUOTA_LIMIT_MAX;
+    if (quota_is_minimum(quota)) {
+        if (!cli_configure(cli))
+            return false;
+        most = quota_pool_size(cli->config, quota); /* no more can be promised than there is */
+    }
+    return cli_number(cli, "--quotas", text, quota_is_share(quota) ? 1 : 0, most, limit_r);
+}
+
 /* Parses one NAME=N or NAME=default. False after an error message. */
 static bool parse_quota(struct cli *cli, char *text, struct workspace_limits *l)
 {
@@ -41,8 +53,7 @@ static bool parse_quota(struct cli *cli, char *text, struct workspace_limits *l)
             continue;
         limit->is_given = true;
         limit->is_set = strcmp(value, "default") != 0;
-        return !limit->is_set || cli_number(cli, "--quotas", value, quota_is_share((enum quota)q) ? 1 : 0,
-                                            QUOTA_LIMIT_MAX, &limit->value);
+        return !limit->is_set || parse_quota_limit(cli, (enum quota)q, value, &limit->value);
     }
     cli_usage(cli, "--quotas: unknown quota or no value: %s", text);
     return false;
@@ -171,6 +182,21 @@ int cmd_workspace_set(struct cli *cli, int argc, char **argv)
     return e == OK ? print_workspace(cli, &workspace, false) : cli_fail_err(cli, e, "changing the workspace");
 }
 
+/* What the executors and event daemons know. Returns how many of them have not answered; -1: Redis is
+ * unreachable. */
+static int64_t read_shares(struct cli *cli, const id *workspace, int64_t used[QUOTAS])
+{
+    struct share_answers answers;
+    if (share_question_ask(cli->redis, cli->ctx, workspace, &answers) != OK)
+        return -1;
+    for (int q = 0; q < QUOTAS; q++) {
+        int64_t n;
+        if (used[q] < 0 && share_answers_sum(&answers, quota_name((enum quota)q), &n))
+            used[q] = n;
+    }
+    return (int64_t)answers.missing;
+}
+
 /* Adds NAME_limit and NAME_used for each quota. */
 static enum err add_quotas(struct cli *cli, const id *workspace, json_object *o)
 {
@@ -179,12 +205,16 @@ static enum err add_quotas(struct cli *cli, const id *workspace, json_object *o)
     enum err e = quota_read(cli->db, cli->ctx, workspace, cli->config, &quotas);
     if (e == OK)
         e = quota_usage(cli->db, cli->ctx, workspace, used);
+    int64_t missing = e == OK ? read_shares(cli, workspace, used) : 0;
     for (int q = 0; q < QUOTAS && e == OK; q++) {
         const char *name = quota_name((enum quota)q);
         cli_add_number(o, talloc_asprintf(cli->ctx, "%s_limit", name), quotas.limits[q]);
         if (used[q] >= 0)
             cli_add_number(o, talloc_asprintf(cli->ctx, "%s_used", name), used[q]);
     }
+    if (missing != 0)
+        cli_add_text(o, "used_is_incomplete",
+                     missing < 0 ? "Redis is unreachable" : "a daemon has not answered within a second");
     return e;
 }
 

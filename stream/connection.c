@@ -13,6 +13,7 @@
 #include "mcp/call.h"
 #include "run/event_json.h"
 #include "service/state_dump.h"
+#include "store/quota.h"
 #include "stream/event_merge.h"
 #include "stream/feed_json.h"
 #include "stream/internal_request.h"
@@ -716,6 +717,22 @@ struct stream_connections *connections_new(void *ctx, struct event_base *base,
     list->max = max;
     list->by_workspace = workspace_counts_new(list);
     return list;
+}
+
+static void on_share_answered(struct stream_db_job *job)
+{
+    (void)job;
+}
+
+void connections_answer_share_question(void *list, const struct share_question *question)
+{
+    const struct stream_connections *connections = list;
+    struct stream_db_job *job = stream_db_job_new(STREAM_DB_SHARES, NULL, on_share_answered);
+    job->share_reply = question->reply;
+    job->share_answer =
+        talloc_asprintf(job, "%s=%d", quota_name(QUOTA_STREAMS),
+                        workspace_counts_get(connections->by_workspace, &question->workspace));
+    stream_db_thread_submit(connections->db_thread, job);
 }
 
 void connections_add(struct stream_connections *list, int fd)

@@ -28,6 +28,8 @@ void connections_ping(struct stream_connections *list);
 /* Ends all streams with a reconnect delay, and answers all waiters. Connections close after their output was
  * sent. */
 void connections_drain(struct stream_connections *list);
+/* Answers an operator's question about the streams of a workspace. `list`: a struct stream_connections. */
+void connections_answer_share_question(void *list, const struct share_question *question);
 /* A writer for state_dump_add, whose argument is the list: logs `state.connections`. */
 void connections_log_state(void *list);
 /* Closes all remaining connections at once. */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "redis/share_question.h"
 #include "run/event_json.h"
 #include "service/state_dump.h"
 #include "session/session.h"
@@ -173,6 +174,9 @@ static void execute_job(struct stream_db_thread *thread, struct stream_db_job *j
         break;
     case STREAM_DB_LOG_PAGE:
         read_log_page(thread, job);
+        break;
+    case STREAM_DB_SHARES:
+        share_question_answer(thread->redis, job, &job->share_reply, job->share_answer);
         break;
     }
 }

@@ -26,7 +26,8 @@ enum stream_db_job_kind {
     STREAM_DB_OUTCOME,
     STREAM_DB_KEYS,
     STREAM_DB_LOG_NEWEST,
-    STREAM_DB_LOG_PAGE
+    STREAM_DB_LOG_PAGE,
+    STREAM_DB_SHARES
 };
 
 struct stream_db_job {        /* a talloc root */
@@ -52,6 +53,10 @@ struct stream_db_job {        /* a talloc root */
     int last_read;
     enum run_state state;
     int last_seq;
+
+    /* STREAM_DB_SHARES: the answer to an operator's question (redis/share_question.h), and its id */
+    const char *share_answer;
+    id share_reply;
 
     /* STREAM_DB_PROGRESS: the progress of runs, and which API keys are still valid */
     id *executions, *keys;

@@ -181,6 +181,7 @@ static bool open_backends(struct stream_server *s)
     s->executor_log = executor_log_new(s, s->base, s->db_thread);
     s->connections = connections_new(s, s->base, s->subscriptions, s->feeds, s->executor_log, s->db_thread,
                                      (size_t)c->stream.max_streams);
+    subscriptions_on_share_question(s->subscriptions, connections_answer_share_question, s->connections);
     s->state_dump = state_dump_new(s);
     state_dump_add(s->state_dump, connections_log_state, s->connections);
     state_dump_add(s->state_dump, subscriptions_log_state, s->subscriptions);

@@ -45,7 +45,9 @@ struct subscriptions {
     bool poll_in_flight;
     struct redis_subscriber *redis;
     /* the channel of publishers that have dropped messages */
-    struct redis_arg gaps;
+    struct redis_arg gaps, shares;
+    void (*on_share_question)(void *arg, const struct share_question *question);
+    void *share_arg;
     /* until then (boot time) publishers may not have noticed that Redis is back, or have dropped messages */
     int64_t distrust_until_ms;
 };
@@ -212,11 +214,20 @@ static void distrust(struct subscriptions *subs, int for_ms)
         subs->distrust_until_ms = until_ms;
 }
 
+static bool is_channel(struct redis_arg channel, struct redis_arg name)
+{
+    return channel.size == name.size && memcmp(channel.bytes, name.bytes, channel.size) == 0;
+}
+
 static void on_redis_message(void *arg, struct redis_arg channel, struct redis_arg message)
 {
     struct subscriptions *subs = arg;
-    if (channel.size == subs->gaps.size && memcmp(channel.bytes, subs->gaps.bytes, channel.size) == 0)
+    struct share_question question;
+    if (is_channel(channel, subs->gaps))
         distrust(subs, GAP_MS);
+    if (is_channel(channel, subs->shares) && subs->on_share_question &&
+        share_question_parse(message.bytes, message.size, &question))
+        subs->on_share_question(subs->share_arg, &question);
     struct watched_run *run = find_channel_run(subs, channel);
     if (!run)
         return;
@@ -246,6 +257,7 @@ static void connect_redis(struct subscriptions *subs)
         return;
     distrust(subs, DISTRUST_MS);
     redis_subscriber_add(subs->redis, subs->gaps);
+    redis_subscriber_add(subs->redis, subs->shares);
     struct watched_run *run, *next;
     HASH_ITER(hh, subs->runs, run, next)
     {
@@ -254,6 +266,14 @@ static void connect_redis(struct subscriptions *subs)
 }
 
 /* --- subscribers --- */
+
+void subscriptions_on_share_question(struct subscriptions *subs,
+                                     void (*on_question)(void *arg, const struct share_question *question),
+                                     void *arg)
+{
+    subs->on_share_question = on_question;
+    subs->share_arg = arg;
+}
 
 static int subscriptions_destroy(struct subscriptions *subs)
 {
@@ -268,6 +288,7 @@ struct subscriptions *subscriptions_new(void *ctx, struct event_base *base, cons
     subs->redis = redis_subscriber_new(subs, base, redis_socket, &redis_callbacks, subs);
     subs->db_thread = db_thread;
     subs->gaps = redis_channel_gaps(subs);
+    subs->shares = redis_channel_shares(subs);
     talloc_set_destructor(subs, subscriptions_destroy);
     connect_redis(subs);
     return subs;

@@ -10,6 +10,7 @@
 #include <event2/event.h>
 #include <sys/queue.h>
 
+#include "redis/share_question.h"
 #include "stream/db_thread.h"
 
 struct subscriptions;
@@ -47,6 +48,10 @@ struct run_subscriber_callbacks {
 /* Connects to Redis by the Unix socket `redis_socket`. */
 struct subscriptions *subscriptions_new(void *ctx, struct event_base *base, const char *redis_socket,
                                         struct stream_db_thread *db_thread);
+/* `on_question` is called for each operator's question about the shares of a workspace. */
+void subscriptions_on_share_question(struct subscriptions *subs,
+                                     void (*on_question)(void *arg, const struct share_question *question),
+                                     void *arg);
 /* Watches the run for `subscriber`, which stays owned by the caller. */
 void subscriptions_add(struct subscriptions *subs, const id *execution, const id *workspace,
                        struct run_subscriber *subscriber);

@@ -28,6 +28,7 @@ struct child_watch;
 struct blob_store;
 struct disk_thread;
 struct compute_thread;
+struct share_question;
 struct spawn_limiter;
 struct warm_pool;
 struct otlp;
@@ -70,6 +71,9 @@ struct executor {
      * several times a second on the loop, and read by the liveness thread. */
     atomic_int http_in_flight_seen, http_waiting_seen, commands_seen;
     void (*note_load)(struct executor *exec);
+    /* Which units of the shared pools a workspace holds, for an operator; set before the notifications start.
+     */
+    void (*answer_share_question)(struct executor *exec, const struct share_question *question);
 
     /* --- the lease --- */
     struct lease *lease;

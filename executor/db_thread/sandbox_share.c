@@ -13,7 +13,7 @@ struct holder {
 
 struct sandbox_share {
     size_t total, workspace_min;
-    struct share_limit workspace_max;
+    struct share_limit workspace_max, workspace_guaranteed;
     void (*on_free)(void *arg);
     void *arg;
 
@@ -39,13 +39,15 @@ static int share_destroy(struct sandbox_share *share)
 }
 
 struct sandbox_share *sandbox_share_new(void *ctx, size_t total, size_t workspace_min,
-                                        const struct share_limit *workspace_max, void (*on_free)(void *arg),
-                                        void *arg)
+                                        const struct share_limit *workspace_max,
+                                        const struct share_limit *workspace_guaranteed,
+                                        void (*on_free)(void *arg), void *arg)
 {
     struct sandbox_share *share = talloc_zero(ctx, struct sandbox_share);
     share->total = total;
     share->workspace_min = workspace_min;
     share->workspace_max = *workspace_max;
+    share->workspace_guaranteed = *workspace_guaranteed;
     share->on_free = on_free;
     share->arg = arg;
     pthread_mutex_init(&share->lock, NULL);
@@ -56,7 +58,8 @@ struct sandbox_share *sandbox_share_new(void *ctx, size_t total, size_t workspac
 static bool may_take(const struct sandbox_share *share, const struct holder *holder, const id *workspace)
 {
     size_t own = holder ? holder->permits : 0;
-    return share_may_take(share->total, share->permits, own, share->workspace_min) &&
+    size_t least = share_minimum(&share->workspace_guaranteed, workspace, share->workspace_min);
+    return share_may_take(share->total, share->permits, own, least) &&
            share_is_below(&share->workspace_max, workspace, own);
 }
 
@@ -79,6 +82,16 @@ static struct sandbox_permit *make_permit(struct sandbox_share *share, const id 
     struct sandbox_permit *permit = talloc_zero(NULL, struct sandbox_permit);
     *permit = (struct sandbox_permit){.share = share, .holder = holder, .refs = 1};
     return permit;
+}
+
+size_t sandbox_share_held(struct sandbox_share *share, const id *workspace)
+{
+    const struct holder *holder;
+    pthread_mutex_lock(&share->lock);
+    HASH_FIND(hh, share->holders, workspace->text, ID_LENGTH, holder);
+    size_t permits = holder ? holder->permits : 0;
+    pthread_mutex_unlock(&share->lock);
+    return permits;
 }
 
 struct sandbox_permit *sandbox_permit_take(struct sandbox_share *share, const id *workspace)

@@ -16,11 +16,15 @@
 struct sandbox_share;
 struct sandbox_permit;
 
-/* `total` at least 1; `workspace_max` may be called by any thread. `on_free`: a permit has ended after one
- * was refused; called on the thread that dropped it. The share must live longer than its permits. */
+/* `total` at least 1; `workspace_max` and `workspace_guaranteed`, a larger minimum than workspace_min, may be
+ * called by any thread. `on_free`: a permit has ended after one was refused; called on the thread that
+ * dropped it. The share must live longer than its permits. */
 struct sandbox_share *sandbox_share_new(void *ctx, size_t total, size_t workspace_min,
-                                        const struct share_limit *workspace_max, void (*on_free)(void *arg),
-                                        void *arg);
+                                        const struct share_limit *workspace_max,
+                                        const struct share_limit *workspace_guaranteed,
+                                        void (*on_free)(void *arg), void *arg);
+/* Permits of the workspace. */
+size_t sandbox_share_held(struct sandbox_share *share, const id *workspace);
 /* With one reference. NULL: the workspace may have no further one now. */
 struct sandbox_permit *sandbox_permit_take(struct sandbox_share *share, const id *workspace);
 /* Returns `permit`; NULL is allowed, here and below. */

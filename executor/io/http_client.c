@@ -183,7 +183,8 @@ struct http_client *http_client_new(void *ctx, struct event_base *base, struct t
     struct http_queue_limits limits = {.total = settings->max_in_flight,
                                        .per_host = half > 0 ? half : 1,
                                        .workspace_min = HTTP_WORKSPACE_MIN,
-                                       .workspace_max = settings->workspace_max};
+                                       .workspace_max = settings->workspace_max,
+                                       .workspace_guaranteed = settings->workspace_guaranteed};
     *client = (struct http_client){.base = base,
                                    .timers = timers,
                                    .may_send = settings->may_send,
@@ -344,6 +345,11 @@ static void set_up_call(struct http_call *call)
 size_t http_calls_in_flight(const struct http_client *client)
 {
     return http_queue_granted(client->queue);
+}
+
+size_t http_calls_of(const struct http_client *client, const id *workspace)
+{
+    return http_queue_granted_to(client->queue, workspace);
 }
 
 size_t http_calls_waiting(const struct http_client *client)

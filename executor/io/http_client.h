@@ -65,7 +65,7 @@ struct http_client_settings {
      * first host when it follows a redirect. */
     size_t max_in_flight;
     /* of a workspace */
-    struct share_limit workspace_max;
+    struct share_limit workspace_max, workspace_guaranteed;
     /* Asked before anything is sent: before each request of a call, redirects included, and whenever a socket
      * is ready or a timer of libcurl fires, because the process may have been stopped meanwhile. False:
      * nothing is sent or received any more, and the owner is about to cancel all calls. */
@@ -100,5 +100,7 @@ void http_cancel(struct http_call *call);
 /* Calls that have a place and whose response has not come yet; calls that wait for a place. */
 size_t http_calls_in_flight(const struct http_client *client);
 size_t http_calls_waiting(const struct http_client *client);
+/* Of one workspace, in flight. */
+size_t http_calls_of(const struct http_client *client, const id *workspace);
 /* The Retry-After field in milliseconds from now (executor/io/retry_after.h). 0: none. */
 int64_t http_retry_after_ms(const struct http_response *response);

@@ -157,7 +157,8 @@ static void stop_waiting(struct http_place *p)
 
 static bool workspace_may_take(const struct http_queue *q, const struct workspace *w)
 {
-    return share_may_take(q->limits.total, q->granted_n, w->granted, q->limits.workspace_min) &&
+    size_t least = share_minimum(&q->limits.workspace_guaranteed, &w->id, q->limits.workspace_min);
+    return share_may_take(q->limits.total, q->granted_n, w->granted, least) &&
            share_is_below(&q->limits.workspace_max, &w->id, w->granted);
 }
 
@@ -252,6 +253,13 @@ struct http_queue *http_queue_new(void *ctx, const struct http_queue_limits *lim
     TAILQ_INIT(&q->waiting);
     talloc_set_destructor(q, queue_destroy);
     return q;
+}
+
+size_t http_queue_granted_to(const struct http_queue *q, const id *workspace)
+{
+    const struct workspace *w;
+    HASH_FIND(hh, q->workspaces, workspace->text, ID_LENGTH, w);
+    return w ? w->granted : 0;
 }
 
 size_t http_queue_granted(const struct http_queue *q)

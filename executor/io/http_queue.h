@@ -17,6 +17,8 @@ struct http_queue_limits {
     /* all at least 1 */
     size_t total, per_host, workspace_min;
     struct share_limit workspace_max;
+    /* a larger minimum of a workspace */
+    struct share_limit workspace_guaranteed;
 };
 
 struct http_queue;
@@ -34,4 +36,5 @@ struct http_place *http_place_new(void *ctx, struct http_queue *queue, const id 
 void http_queue_serve(struct http_queue *queue);
 
 size_t http_queue_granted(const struct http_queue *queue);
+size_t http_queue_granted_to(const struct http_queue *queue, const id *workspace);
 size_t http_queue_waiting(const struct http_queue *queue);

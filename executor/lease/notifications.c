@@ -9,6 +9,7 @@
 #include "executor/run/child_watch.h"
 #include "executor/run/stop_hints.h"
 #include "redis/keys.h"
+#include "redis/share_question.h"
 #include "redis/subscriber.h"
 
 enum { RECONNECT_MS = 1000 };
@@ -18,7 +19,7 @@ struct notifications {
     struct stop_hints *stop_hints;
     struct redis_subscriber *redis;
     struct timer reconnect_timer;
-    const char *stops_channel, *children_channel, *latency_channel;
+    const char *stops_channel, *children_channel, *latency_channel, *shares_channel;
 };
 
 static void on_run_stopped(struct notifications *n, const char *text, size_t size)
@@ -50,6 +51,13 @@ static void on_accept_latency(struct notifications *n, const char *text, size_t 
         claimer_note_latency(n->exec->claimer, us);
 }
 
+static void on_share_question(struct notifications *n, const char *text, size_t size)
+{
+    struct share_question question;
+    if (share_question_parse(text, size, &question))
+        n->exec->answer_share_question(n->exec, &question);
+}
+
 static bool is_channel(struct redis_arg channel, const char *name)
 {
     return channel.size == strlen(name) && memcmp(channel.bytes, name, channel.size) == 0;
@@ -64,6 +72,8 @@ static void on_notification(void *arg, struct redis_arg channel, struct redis_ar
         on_child_ended(n, message.bytes, message.size);
     else if (is_channel(channel, n->latency_channel))
         on_accept_latency(n, message.bytes, message.size);
+    else if (is_channel(channel, n->shares_channel))
+        on_share_question(n, message.bytes, message.size);
 }
 
 static void schedule_reconnect(void *arg)
@@ -85,6 +95,7 @@ static void subscribe_notifications(void *arg)
     redis_subscriber_add(n->redis, redis_text(n->stops_channel));
     redis_subscriber_add(n->redis, redis_text(n->children_channel));
     redis_subscriber_add(n->redis, redis_text(n->latency_channel));
+    redis_subscriber_add(n->redis, redis_text(n->shares_channel));
 }
 
 static int notifications_destroy(struct notifications *n)
@@ -103,6 +114,7 @@ struct notifications *notifications_start(void *ctx, struct executor *exec)
     n->stops_channel = redis_channel_stops(n).bytes;
     n->children_channel = redis_channel_children(n).bytes;
     n->latency_channel = redis_channel_accept_latency(n).bytes;
+    n->shares_channel = redis_channel_shares(n).bytes;
     talloc_set_destructor(n, notifications_destroy);
     subscribe_notifications(n);
     return n;

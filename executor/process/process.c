@@ -27,6 +27,7 @@
 #include "executor/lease/notifications.h"
 #include "executor/process/log_copy.h"
 #include "executor/process/process_state.h"
+#include "executor/process/share_answer.h"
 #include "executor/push/push_worker.h"
 #include "executor/run/active_run.h"
 #include "executor/run/child_watch.h"
@@ -371,6 +372,11 @@ static size_t http_requests_of(void *arg, const id *workspace)
     return share_limits_get(arg, QUOTA_HTTP_REQUESTS, workspace);
 }
 
+static size_t guaranteed_http_requests_of(void *arg, const id *workspace)
+{
+    return share_limits_get(arg, QUOTA_HTTP_REQUESTS_GUARANTEED, workspace);
+}
+
 static bool set_up_http_client(struct process *p)
 {
     const struct config *c = p->exec.config;
@@ -381,6 +387,7 @@ static bool set_up_http_client(struct process *p)
         .dns_servers = c->executor.dns_servers,
         .max_in_flight = requests_in_flight_max(c->executor.max_http_in_flight),
         .workspace_max = {http_requests_of, p->exec.share_limits},
+        .workspace_guaranteed = {guaranteed_http_requests_of, p->exec.share_limits},
         .may_send = may_send_requests,
         .arg = &p->exec,
     };
@@ -444,12 +451,19 @@ static size_t sandboxes_of(void *arg, const id *workspace)
     return share_limits_get(arg, QUOTA_SANDBOXES, workspace);
 }
 
+static size_t guaranteed_sandboxes_of(void *arg, const id *workspace)
+{
+    return share_limits_get(arg, QUOTA_SANDBOXES_GUARANTEED, workspace);
+}
+
 static void set_up_sandboxes(struct process *p)
 {
     size_t total = (size_t)p->exec.config->executor.max_active;
     size_t least = total / WORKSPACES_WITH_MINIMUM;
     const struct share_limit most = {sandboxes_of, p->exec.share_limits};
-    p->exec.sandboxes = sandbox_share_new(p, total, least > 0 ? least : 1, &most, on_sandbox_free, &p->exec);
+    const struct share_limit guaranteed = {guaranteed_sandboxes_of, p->exec.share_limits};
+    p->exec.sandboxes =
+        sandbox_share_new(p, total, least > 0 ? least : 1, &most, &guaranteed, on_sandbox_free, &p->exec);
 }
 
 static const struct run_kinds kinds = {
@@ -483,6 +497,7 @@ static bool set_up_process(struct process *p)
     exec->turns = turns_new(p, exec->timers, clock_boot_us);
     exec->process_ctx = talloc_new(p);
     exec->note_load = note_load;
+    exec->answer_share_question = share_answer_send;
     exec->on_work_ended = exit_when_idle;
     exec->otlp = otlp_new(NULL, exec->config, "millrace-executor", NULL);
     exec->kinds = &kinds;

@@ -457,7 +457,7 @@ struct webhook_worker *webhook_worker_start(void *ctx, struct executor *exec,
         w->steps[i] = (struct worker_step){.worker = "webhooks", .name = steps[i].name};
     w->shares = webhook_shares_new(w);
     /* The worker shares the places; the client's rules add none. */
-    settings.workspace_max = (struct share_limit){.of = NULL};
+    settings.workspace_max = settings.workspace_guaranteed = (struct share_limit){.of = NULL};
     if (sender_start(&w->sender, w, &settings, w->max_in_flight, &queue, "webhooks"))
         return w;
     talloc_free(w);

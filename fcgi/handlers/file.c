@@ -245,7 +245,8 @@ int h_file_upload(struct request *r)
     if (!r->app->blobs)
         return reply_err(r, ERR_UNAVAILABLE);
     if (!upload_share_begin(share, r->app->slot, &r->access.workspace_id, upload_workers(r->app),
-                            request_share_limit(r, QUOTA_UPLOADS))) {
+                            request_share_limit(r, QUOTA_UPLOADS),
+                            request_share_limit(r, QUOTA_UPLOADS_GUARANTEED))) {
         reply_header(r, "Retry-After", "1");
         return reply_problem(r, 429, "concurrency_limited",
                              "The workspace has as many uploads in progress as it may have.");

@@ -1,7 +1,7 @@
 #include "fcgi/shared/upload_share.h"
 
 bool upload_share_begin(struct upload_share *share, int slot, const id *workspace, unsigned workers,
-                        unsigned most)
+                        unsigned most, unsigned guaranteed)
 {
     uint64_t hash = id_hash_nonzero(workspace);
     unsigned all = 0, same = 0;
@@ -12,7 +12,7 @@ bool upload_share_begin(struct upload_share *share, int slot, const id *workspac
         all += other != 0;
         same += other == hash;
     }
-    if (same <= most && (same <= 1 || all <= workers - (workers + 3) / 4))
+    if (same <= most && (same <= 1 || same <= guaranteed || all <= workers - (workers + 3) / 4))
         return true;
     upload_share_end(share, slot);
     return false;

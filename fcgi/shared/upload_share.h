@@ -19,9 +19,10 @@ struct upload_share {
 };
 
 /* Records that the worker of `slot` receives an upload, if the share of the workspace allows it. `workers` is
- * the number of workers that uploads may occupy, `most` the limit of the workspace. Two calls at the same
- * moment may both return false where one would have been allowed; never more than allowed return true. */
+ * the number of workers that uploads may occupy, `most` the limit of the workspace, `guaranteed` its minimum,
+ * at least 1. Two calls at the same moment may both return false where one would have been allowed; never
+ * more than allowed return true. */
 bool upload_share_begin(struct upload_share *share, int slot, const id *workspace, unsigned workers,
-                        unsigned most);
+                        unsigned most, unsigned guaranteed);
 /* Ends the upload of the slot. Also called at the start of a worker, whose predecessor may have died. */
 void upload_share_end(struct upload_share *share, int slot);

@@ -282,6 +282,12 @@ static const struct setting settings[] = {
                "slow requests of a workspace that run on a host of the API at most; shares may allow fewer"),
     NUMBER_ROW(quotas, uploads, 256, 1, 256,
                "uploads of a workspace that a host of the API receives at most; shares may allow fewer"),
+    NUMBER_ROW(quotas, http_requests_guaranteed, 64, 64, 1000000,
+               "a workspace with fewer HTTP requests in flight of an executor process may take the last "
+               "quarter of them"),
+    NUMBER_ROW(quotas, sandboxes_guaranteed, 1, 1, 1000000,
+               "the same for sandboxes; a sixteenth of executor.max_active if that is more"),
+    NUMBER_ROW(quotas, uploads_guaranteed, 1, 1, 256, "the same for uploads that a host of the API receives"),
     NUMBER_ROW(bulk, items_max, 1000000, 1, 100000000, "executions that one bulk job takes at most"),
     NUMBER_ROW(bulk, keep_days, 30, 1, 3650,
                "days after its end for which a bulk job and what became of each execution can be read"),

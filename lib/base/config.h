@@ -52,7 +52,8 @@ struct config {
     /* See lib/store/quota.h. */
     struct {
         int64_t workflows, workflow_versions, program_bytes, files, tickets, schedules, streams, delayed_runs,
-            webhooks, budgets, signal_tickets, bulk_jobs, http_requests, sandboxes, slow_requests, uploads;
+            webhooks, budgets, signal_tickets, bulk_jobs, http_requests, sandboxes, slow_requests, uploads,
+            http_requests_guaranteed, sandboxes_guaranteed, uploads_guaranteed;
     } quotas;
     struct {
         int64_t items_max, keep_days;

@@ -78,6 +78,16 @@ struct redis_arg redis_channel_children(void *ctx)
     return make_key(ctx, "children", "");
 }
 
+struct redis_arg redis_key_share_answers(void *ctx, const id *question)
+{
+    return make_key(ctx, "share-answers", question->text);
+}
+
+struct redis_arg redis_channel_shares(void *ctx)
+{
+    return make_key(ctx, "shares", "");
+}
+
 struct redis_arg redis_channel_gaps(void *ctx)
 {
     return make_key(ctx, "gaps", "");

@@ -22,6 +22,10 @@ struct redis_arg redis_key_credits(void *ctx, const id *workspace);
 struct redis_arg redis_key_rate(void *ctx, const id *workspace);
 /* Stream of what the executors log (lib/redis/log_stream.h). */
 struct redis_arg redis_key_executor_log(void *ctx);
+/* List of the answers to a question, by the question's id (lib/redis/share_question.h). */
+struct redis_arg redis_key_share_answers(void *ctx, const id *question);
+/* Channel of questions about the units of shared pools that a workspace holds. */
+struct redis_arg redis_channel_shares(void *ctx);
 /* Channel of one execution's events, as JSON. */
 struct redis_arg redis_channel_events(void *ctx, const id *execution);
 /* Channel of the ids of stopped executions. */

@@ -20,6 +20,9 @@ static const char *const names[QUOTAS] = {
     [QUOTA_SANDBOXES] = "sandboxes",
     [QUOTA_SLOW_REQUESTS] = "slow_requests",
     [QUOTA_UPLOADS] = "uploads",
+    [QUOTA_HTTP_REQUESTS_GUARANTEED] = "http_requests_guaranteed",
+    [QUOTA_SANDBOXES_GUARANTEED] = "sandboxes_guaranteed",
+    [QUOTA_UPLOADS_GUARANTEED] = "uploads_guaranteed",
 };
 
 const char *quota_name(enum quota quota)
@@ -37,7 +40,19 @@ enum quota quota_find(const char *name)
 
 bool quota_is_share(enum quota quota)
 {
-    return quota >= QUOTA_HTTP_REQUESTS && quota <= QUOTA_UPLOADS;
+    return quota >= QUOTA_HTTP_REQUESTS && quota <= QUOTA_UPLOADS_GUARANTEED;
+}
+
+bool quota_is_minimum(enum quota quota)
+{
+    return quota >= QUOTA_HTTP_REQUESTS_GUARANTEED && quota <= QUOTA_UPLOADS_GUARANTEED;
+}
+
+int64_t quota_pool_size(const struct config *config, enum quota quota)
+{
+    return quota == QUOTA_HTTP_REQUESTS_GUARANTEED ? config->executor.max_http_in_flight
+           : quota == QUOTA_SANDBOXES_GUARANTEED   ? config->executor.max_active
+                                                   : config->api.uploads_workers;
 }
 
 int64_t quota_setting(const struct config *config, enum quota quota)
@@ -59,6 +74,9 @@ int64_t quota_setting(const struct config *config, enum quota quota)
         [QUOTA_SANDBOXES] = config->quotas.sandboxes,
         [QUOTA_SLOW_REQUESTS] = config->quotas.slow_requests,
         [QUOTA_UPLOADS] = config->quotas.uploads,
+        [QUOTA_HTTP_REQUESTS_GUARANTEED] = config->quotas.http_requests_guaranteed,
+        [QUOTA_SANDBOXES_GUARANTEED] = config->quotas.sandboxes_guaranteed,
+        [QUOTA_UPLOADS_GUARANTEED] = config->quotas.uploads_guaranteed,
     };
     return limits[quota];
 }

@@ -40,6 +40,11 @@ enum quota {
     QUOTA_SANDBOXES,
     QUOTA_SLOW_REQUESTS,
     QUOTA_UPLOADS,
+    /* Its minimum of such a pool: below it, a workspace may take the units that are left to those below their
+     * minimum. Never less than that of every workspace. */
+    QUOTA_HTTP_REQUESTS_GUARANTEED,
+    QUOTA_SANDBOXES_GUARANTEED,
+    QUOTA_UPLOADS_GUARANTEED,
     QUOTAS
 };
 
@@ -68,8 +73,12 @@ const char *quota_name(enum quota quota);
 enum quota quota_find(const char *name);
 /* The limit that the settings give. */
 int64_t quota_setting(const struct config *config, enum quota quota);
-/* True for units of shared pools. */
+/* True for units of shared pools, and their minima. */
 bool quota_is_share(enum quota quota);
+/* True for the minima. */
+bool quota_is_minimum(enum quota quota);
+/* The units that a pool of one process or host has, by the settings; only of minima. */
+int64_t quota_pool_size(const struct config *config, enum quota quota);
 
 /* The limits of a workspace, out of the settings and the table. */
 enum err quota_read(struct db *db, void *ctx, const id *workspace, const struct config *config,

@@ -173,7 +173,33 @@ def test_units_of_shared_pools_can_be_limited(stack, workspace, show):
     assert [show()[f"{name}_limit"] for name in names] == [4096, 4096, 256, 256]
     stack.cli("workspace", "set", "--workspace", workspace.id, "--quotas", ",".join(f"{name}=3" for name in names))
     assert [show()[f"{name}_limit"] for name in names] == [3, 3, 3, 3]
-    assert not any(f"{name}_used" in show() for name in names)
+    assert [show().get(f"{name}_used") for name in names] == [0, 0, None, None], "workers of the API do not tell"
     assert stack.cli("workspace", "set", "--workspace", workspace.id, "--quotas", "uploads=0", check=False)[0] == 2
     stack.cli("workspace", "set", "--workspace", workspace.id, "--quotas", "http_requests=default")
     assert [show()[f"{name}_limit"] for name in names] == [4096, 3, 3, 3]
+
+
+def test_minima_of_shared_pools_can_be_raised(stack, workspace, show):
+    """What a minimum does: the same unit tests."""
+    names = ("http_requests", "sandboxes", "uploads")
+    assert [show()[f"{name}_guaranteed_limit"] for name in names] == [64, 1, 1]
+    stack.cli("workspace", "set", "--workspace", workspace.id, "--quotas",
+              "http_requests_guaranteed=500,sandboxes_guaranteed=10,uploads_guaranteed=2")
+    assert [show()[f"{name}_guaranteed_limit"] for name in names] == [500, 10, 2]
+    for more_than_the_pool in ("http_requests_guaranteed=4097", "sandboxes_guaranteed=65", "uploads_guaranteed=9"):
+        code, _, error = stack.cli("workspace", "set", "--workspace", workspace.id, "--quotas", more_than_the_pool, check=False)
+        assert code == 2 and "--quotas" in error
+    stack.cli("workspace", "set", "--workspace", workspace.id, "--quotas", "sandboxes_guaranteed=default")
+    assert show()["sandboxes_guaranteed_limit"] == 1
+
+
+def test_what_a_workspace_holds_of_shared_pools_is_shown(workspace, client, show, effects):
+    release = effects.hold("/hold")
+    workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "http", "request": {"method": "GET", "url": effects.url + "/hold"}}]})
+    runs = [client.started(workflow) for _ in range(3)]
+    eventually(lambda: show()["http_requests_used"] == 3, 30, "three requests in flight")
+    assert show()["streams_used"] == 0 and "used_is_incomplete" not in show()
+    release()
+    for run in runs:
+        client.finished(run)
+    assert show()["http_requests_used"] == 0

@@ -45,16 +45,29 @@ static size_t three(void *arg, const id *workspace)
 Test(sandbox_share, gives_a_workspace_no_more_than_its_own_limit)
 {
     const struct share_limit limit = {three, NULL};
-    struct sandbox_share *share = sandbox_share_new(NULL, 16, 8, &limit, on_free, NULL);
+    struct sandbox_share *share = sandbox_share_new(NULL, 16, 8, &limit, &no_limit, on_free, NULL);
     struct sandbox_permit *permits[PERMITS_MAX];
     cr_assert_eq(take_all(share, 1, permits), 3U);
     drop_all(permits, 3);
     talloc_free(share);
 }
 
+Test(sandbox_share, a_raised_minimum_gives_the_last_quarter)
+{
+    const struct share_limit minimum = {three, NULL};
+    struct sandbox_share *share = sandbox_share_new(NULL, 16, 1, &no_limit, &minimum, on_free, NULL);
+    struct sandbox_permit *first[PERMITS_MAX];
+    struct sandbox_permit *second[PERMITS_MAX];
+    cr_assert_eq(take_all(share, 1, first), 12U);
+    cr_assert_eq(take_all(share, 2, second), 3U);
+    drop_all(first, 12);
+    drop_all(second, 3);
+    talloc_free(share);
+}
+
 Test(sandbox_share, leaves_the_last_quarter_to_workspaces_below_their_minimum)
 {
-    struct sandbox_share *share = sandbox_share_new(NULL, 16, 2, &no_limit, on_free, NULL);
+    struct sandbox_share *share = sandbox_share_new(NULL, 16, 2, &no_limit, &no_limit, on_free, NULL);
     struct sandbox_permit *first[PERMITS_MAX];
     struct sandbox_permit *second[PERMITS_MAX];
     struct sandbox_permit *third[PERMITS_MAX];
@@ -76,7 +89,7 @@ Test(sandbox_share, leaves_the_last_quarter_to_workspaces_below_their_minimum)
 Test(sandbox_share, gives_a_small_process_all_its_slots)
 {
     for (size_t total = 1; total < 4; total++) {
-        struct sandbox_share *share = sandbox_share_new(NULL, total, 1, &no_limit, on_free, NULL);
+        struct sandbox_share *share = sandbox_share_new(NULL, total, 1, &no_limit, &no_limit, on_free, NULL);
         struct sandbox_permit *permits[PERMITS_MAX];
         cr_expect_eq(take_all(share, 1, permits), total);
         drop_all(permits, total);
@@ -86,7 +99,7 @@ Test(sandbox_share, gives_a_small_process_all_its_slots)
 
 Test(sandbox_share, announces_a_free_permit_once_after_a_refusal)
 {
-    struct sandbox_share *share = sandbox_share_new(NULL, 2, 1, &no_limit, on_free, NULL);
+    struct sandbox_share *share = sandbox_share_new(NULL, 2, 1, &no_limit, &no_limit, on_free, NULL);
     struct sandbox_permit *permits[PERMITS_MAX];
     freed = 0;
     sandbox_permit_unref(take(share, 1));

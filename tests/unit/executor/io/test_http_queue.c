@@ -138,3 +138,32 @@ Test(http_queue, gives_a_workspace_no_more_than_its_own_limit)
     talloc_free(places);
     talloc_free(q);
 }
+
+/* Workspace 1 has a minimum of three. */
+static size_t minimum_of(void *arg, const id *who)
+{
+    const id *raised = arg;
+    return id_equal(raised, who) ? 3 : 0;
+}
+
+Test(http_queue, a_raised_minimum_gives_the_last_quarter)
+{
+    id raised = workspace(1);
+    places = talloc_new(NULL);
+    struct http_queue *q = http_queue_new(
+        NULL,
+        &(struct http_queue_limits){
+            .total = 16, .per_host = 16, .workspace_min = 1, .workspace_guaranteed = {minimum_of, &raised}},
+        on_free, NULL);
+    for (int i = 0; i < 16; i++)
+        enter(q, 3, "a:80");
+    for (int i = 0; i < 6; i++)
+        enter(q, 1, "a:80");
+    for (int i = 0; i < 6; i++)
+        enter(q, 2, "a:80");
+    cr_assert_eq(started_by[3], 12);
+    cr_assert_eq(started_by[1], 3);
+    cr_assert_eq(started_by[2], 1);
+    talloc_free(places);
+    talloc_free(q);
+}
