@@ -356,7 +356,7 @@ def clocks(lab, load):
         load.hosts.drain(app)
         cluster("clock", app, seconds)
         load.hosts.use(app)
-    away = [int(json_of(HostCaller(lab.key, load.hosts, 0, app).call("POST", f"/workflows/{load.workflow}/run-async", {"inputs": {"r": r}}), 202)["execution_id"].replace("-", "")[:12], 16)
+    away = [int(json_of(HostCaller(lab.key, load.hosts, 0, app).insist("POST", f"/workflows/{load.workflow}/run-async", {"inputs": {"r": r}}), 202)["execution_id"].replace("-", "")[:12], 16)
             for app, r in (("app1", load.own("ahead")), ("app2", load.own("behind")))]
     if not 3000 < away[0] - away[1] < 5000:
         raise Failed(f"the clocks differ by {away[0] - away[1]} ms")
@@ -374,7 +374,7 @@ def repeat_keys(lab, load):
     """A key that one host took is answered by the others with the same run, whatever their clocks say."""
     for run in [r for r in load.book.acknowledged() if r.key and r.inputs["r"].startswith(load.seed)][-20:]:
         for app in APPLICATIONS:
-            answer = HostCaller(lab.key, load.hosts, 0, app).call("POST", f"/workflows/{load.workflow}/run-async", {"inputs": run.inputs}, run.key)
+            answer = HostCaller(lab.key, load.hosts, 0, app).insist("POST", f"/workflows/{load.workflow}/run-async", {"inputs": run.inputs}, run.key)
             if answer.status != 202 or answer.json["execution_id"] != run.id:
                 load.book.complain(f"{app} answered the key again with {answer}", run.id)
 

@@ -11,13 +11,14 @@ import subprocess
 import threading
 import time
 
-from book import Caller
+from book import CUT, Caller
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CLUSTER = ROOT / "scripts/cluster"
 BIN = pathlib.Path(os.environ.get("MILLRACE_BIN", ROOT / "bin"))
 DATABASES = {f"db{n}": f"10.77.0.{n}" for n in (1, 2, 3)}
 APPLICATIONS = {f"app{n}": f"10.77.0.{10 + n}" for n in (1, 2, 3)}
+UNSURE = (CUT, 502, 504)
 RECOVERY_S = 90      # far more than it takes; the figure is printed
 
 
@@ -194,6 +195,16 @@ class HostCaller(Caller):
     def send(self, method, path, body=None, idempotency_key=None, type="application/json", timeout=60):
         with self.hosts.one(self.rng, self.node) as address:
             return self.exchange(address, method, "/api/v1" + path, body, idempotency_key, type, timeout)
+
+    def insist(self, method, path, body=None, key=None):
+        """The first answer that is not that of a busy moment. A request that may have been done is only sent again if that does no harm."""
+        until = time.monotonic() + RECOVERY_S
+        again = (503, *UNSURE) if method == "GET" or key else (503,)
+        while True:
+            answer = self.call(method, path, body, key)
+            if answer.status not in again and answer.code != "idempotency_in_flight" or time.monotonic() > until:
+                return answer
+            time.sleep(0.2)
 
     def events(self, id, last):
         """As Caller.events, from one of the hosts."""

@@ -161,7 +161,7 @@ def run_cases(a):
     """In the client's namespace, on a cluster that runs."""
     lab = Laboratory(pathlib.Path(os.environ["MILLRACE_CLUSTER"]))
     before = os.environ.pop("MILLRACE_SOURCE", None)  # from now on the programs of this tree
-    workflow = json_of(HostCaller(lab.key, Hosts(), 0).call("POST", "/workflows", {"name": "load", "program": PROGRAM}), 201)["id"]
+    workflow = json_of(HostCaller(lab.key, Hosts(), 0).insist("POST", "/workflows", {"name": "load", "program": PROGRAM}), 201)["id"]
     install_skill(lab, pathlib.Path(before) / "bin" if before else BIN)
     names = [n for n in (a.only or (SHORT if a.short else [c for c in CASES if c != "rolling_upgrade"])) for _ in range(a.repeat)]
     until = time.monotonic() + a.hours * 3600

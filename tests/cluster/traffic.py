@@ -9,12 +9,11 @@ import threading
 import time
 import uuid
 
-from book import CUT, Book, Run
-from laboratory import APPLICATIONS, RECOVERY_S, Failed, HostCaller, await_true, json_of
+from book import Book, Run
+from laboratory import APPLICATIONS, RECOVERY_S, UNSURE, Failed, HostCaller, await_true, json_of
 from load import follow
 from skills import manifest, package
 
-UNSURE = (CUT, 502, 504)
 CLIENTS = 12
 PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}, {"name": "b", "type": "delay", "seconds": 0.05}]}
 SKILL = """import hashlib, json, os, sys, time
@@ -128,7 +127,7 @@ class FileLoad:
     """Uploads to one host, downloads from another, and runs of a skill that copies an upload. Whatever was answered 201 must be there."""
 
     def __init__(self, lab, hosts, book, seed):
-        self.lab, self.book, self.seed = lab, book, seed
+        self.lab, self.book, self.seed, self.skill = lab, book, seed, f"/spaces/{lab.workspace}/skills/lab/executions"
         self.stored, self.refused, self.skills = {}, [], {}
         self.ended = threading.Event()
         self.callers = {node: HostCaller(lab.key, hosts, f"{seed}/{node}", node) for node in APPLICATIONS}
@@ -171,8 +170,8 @@ class FileLoad:
                 return
             self.ended.wait(0.2)
 
-    def start(self, node, inputs, files=(), key=None):
-        return self.callers[node].call("POST", f"/spaces/{self.lab.workspace}/skills/lab/executions", {"inputs": inputs, "file_source_ids": list(files)}, key)
+    def start(self, node, inputs, files, key):
+        return self.callers[node].call("POST", self.skill, {"inputs": inputs, "file_source_ids": list(files)}, key)
 
     def stop(self):
         self.ended.set()
@@ -180,18 +179,18 @@ class FileLoad:
             t.join(90)
 
     def execution(self, id):
-        return json_of(self.callers["app1"].call("GET", f"/spaces/{self.lab.workspace}/skills/executions/{id}"), 200)["data"]
+        return json_of(self.callers["app1"].insist("GET", f"/spaces/{self.lab.workspace}/skills/executions/{id}"), 200)["data"]
 
     def check(self):
         """The last uploads are read from each host, the others from one; every skill has copied what it was given."""
         last = sorted(self.stored)[-3:]
         for i, (name, sha256) in enumerate(self.stored.items()):
             for node in APPLICATIONS if name in last else [sorted(APPLICATIONS)[i % 3]]:
-                answer = self.callers[node].call("GET", f"/files/{name}")
+                answer = self.callers[node].insist("GET", f"/files/{name}")
                 if answer.status != 200 or hashlib.sha256(answer.raw).hexdigest() != sha256:
                     self.book.complain(f"{node}: the uploaded file {name} is not as it was: {answer.status}, {len(answer.raw)} bytes")
         for name in self.refused:
-            answer = self.callers["app2"].call("GET", f"/files/{name}")
+            answer = self.callers["app2"].insist("GET", f"/files/{name}")
             if answer.status != 404:
                 self.book.complain(f"an upload that was refused left {name}: {answer.status}")
         for id, name in self.skills.items():
@@ -203,7 +202,7 @@ class FileLoad:
             self.book.complain(f"a skill ended as {run['state']}: {json.dumps(run)[:400]}", id)
             return
         [artifact] = run["artifacts"]
-        answer = self.callers["app3"].call("GET", artifact["download_url"].removeprefix("/api/v1"))
+        answer = self.callers["app3"].insist("GET", artifact["download_url"].removeprefix("/api/v1"))
         if answer.status != 200 or hashlib.sha256(answer.raw).hexdigest() != self.stored[name]:
             self.book.complain(f"an artifact is not as it was: {answer.status}", id)
 
@@ -216,13 +215,13 @@ class FileLoad:
         r = f"skill live {uuid.uuid4()}"
         run = Run(r, self.callers["app1"], None, {"r": r, "seconds": 60}, None)
         self.book.add(run)
-        run.id = json_of(self.start("app1", run.inputs), 201)["data"]["id"]
+        run.id = json_of(self.callers["app1"].insist("POST", self.skill, {"inputs": run.inputs, "file_source_ids": []}), 201)["data"]["id"]
         for node in APPLICATIONS:
             def text(offset=0):
-                return self.callers[node].call("GET", f"/executions/{run.id}/logs?offset={offset}").raw
+                return self.callers[node].insist("GET", f"/executions/{run.id}/logs?offset={offset}").raw
             await_true(lambda: text() == b"begun\n", 30, f"the live log at {node}")
             if text(3) != b"un\n" or self.execution(run.id)["state"] != "running":
                 self.book.complain(f"{node}: the live log from an offset is {text(3)}", run.id)
         [[host]] = self.lab.sql(f"SELECT x.host FROM executions e JOIN executors x ON x.id = e.executor_id WHERE e.id = '{run.id}'")
-        json_of(self.callers["app2"].call("POST", f"/executions/{run.id}/stop"), 200)
+        json_of(self.callers["app2"].insist("POST", f"/executions/{run.id}/stop"), 200)
         return host
