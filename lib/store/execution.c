@@ -46,6 +46,20 @@ static struct execution execution_from_row(const struct db_rows *rows, size_t i,
     };
 }
 
+static enum err read_retries(struct db *db, void *ctx, struct execution *exec)
+{
+    struct db_value arg = db_id(&exec->id);
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_EXECUTION_RETRIES, &arg, 1, &rows);
+    if (e != OK)
+        return e;
+    exec->retries = talloc_array(ctx, id, rows->count + 1);
+    exec->retries_n = rows->count;
+    for (size_t i = 0; i < rows->count; i++)
+        exec->retries[i] = db_get_id(rows, i, EXECUTION_RETRIES_EXECUTION_ID);
+    return OK;
+}
+
 enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *execution,
                        struct execution *exec_r)
 {
@@ -61,8 +75,7 @@ enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *
     exec_r->input = db_str(rows, 0, EXECUTION_GET_INPUT);
     exec_r->output = db_str(rows, 0, EXECUTION_GET_OUTPUT);
     exec_r->has_children = db_int(rows, 0, EXECUTION_GET_HAS_CHILDREN) != 0;
-    exec_r->retried_by = db_str(rows, 0, EXECUTION_GET_RETRIED_BY);
-    return OK;
+    return db_cell(rows, 0, EXECUTION_GET_RETRY)->is_null ? OK : read_retries(db, ctx, exec_r);
 }
 
 enum err execution_kind(struct db *db, void *ctx, const id *workspace, const id *execution,

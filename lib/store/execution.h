@@ -33,13 +33,14 @@ struct execution {
     bool has_trace;
     /* The caller's; NULL: none. */
     const char *trace_state;
-    /* input, output and has_children were read, too. */
+    /* input, output, has_children and retries were read, too. */
     bool has_payload;
     /* JSON; NULL: none. */
     const char *input, *output;
     bool has_children;
-    /* The ids of at most 100 retries of it, newest first, separated by commas; NULL: none. */
-    const char *retried_by;
+    /* At most 100 retries of it, newest first. */
+    id *retries;
+    size_t retries_n;
     /* total_credits is set. */
     bool has_total;
     /* Micro-credits, including all descendants. */

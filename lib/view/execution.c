@@ -213,13 +213,12 @@ static void write_log(struct json_write *w, const id *execution, const struct vi
     talloc_free(url);
 }
 
-/* `ids`: as in struct execution. */
-static void write_retries(struct json_write *w, const char *ids)
+static void write_retries(struct json_write *w, const struct execution *exec)
 {
     json_write_key(w, "retried_by");
     json_write_open(w, '[');
-    for (const char *at = ids; at && *at; at += strcspn(at, ","), at += *at == ',')
-        json_write_bytes(w, at, strcspn(at, ","));
+    for (size_t i = 0; i < exec->retries_n; i++)
+        json_write_bytes(w, exec->retries[i].text, ID_LENGTH);
     json_write_close(w, ']');
 }
 
@@ -235,7 +234,7 @@ void view_execution(struct json_write *w, const struct execution *exec, const st
         json_write_json(w, "files_missing", steps->files_missing);
     }
     if (exec->has_payload)
-        write_retries(w, exec->retried_by);
+        write_retries(w, exec);
     json_write_close(w, '}');
 }
 

@@ -38,6 +38,17 @@ def test_retry_uses_the_same_input_and_version(workspace, client):
     assert workspace.balance() == 998
 
 
+def test_the_newest_hundred_retries_are_listed(stack, workspace, client):
+    run = client.started(workspace.put_workflow(ECHO), {"x": 1})
+    client.finished(run)
+    ids = [retry(client, run).json()["execution_id"] for _ in range(3)]
+    assert client.get(f"/executions/{run}").json()["retried_by"] == ids[::-1]
+    older = [f"00000000-0000-7000-8000-{n:012x}" for n in range(150)]
+    stack.sql("INSERT INTO execution_retries VALUES " + ", ".join(f"('{run}', '{x}')" for x in older))
+    assert client.get(f"/executions/{run}").json()["retried_by"] == (older + ids)[:-101:-1]
+    stack.sql(f"DELETE FROM execution_retries WHERE execution_id IN {tuple(older)}")
+
+
 def test_failed_stopped_and_retried_runs_can_be_retried(workspace, client):
     run = client.started(workspace.put_workflow(FAIL))
     assert client.finished(run)["status"] == "failed"
