@@ -140,6 +140,8 @@ class Bench:
         want = EXPECTED.get(name, "202")
         wrong = {k: v for k, v in r["statuses"].items() if k != want}
         assert not wrong and not r["socket_errors"], f"{name}: expected {want}, saw {r['statuses']}, {r['socket_errors']} socket errors"
+        # wrk ends with the time: a machine that is too busy for one response has none
+        assert r["requests"], f"{name}: no response within {seconds} s (load average {os.getloadavg()[0]:.0f}); try --seconds {4 * seconds}"
         after = self.cpu()
         n = r["requests"] * RUNS.get(name, 1)
         return {"rate": n / (r["duration_us"] / 1e6), "p50": r["p50_us"], "p99": r["p99_us"],

@@ -46,6 +46,7 @@ class Profile:
         work()
         after, used = self.status(), self.bench.cpu()
         n = runs or self.runs() - had
+        assert n, f"{name}: no run was added"
         # a program that was started by the work has used nothing before it
         self.phases[name] = {**{k: (after[k] - before[k]) / n for k in after}, **{f"CPU {k}, µs": (v - cpu.get(k, 0)) / n for k, v in used.items()}}
         return n

@@ -33,6 +33,7 @@ def offer(bench, rate, seconds):
     backlog = int(bench.stack.sql_one(OPEN))
     r = json.loads(done.stdout)
     assert r["others"] == 0 and r["accepted"] == r["sent"], r
+    assert r["sent"], f"no run could be offered within {seconds} s"
     eventually(lambda: bench.stack.sql_one(OPEN) == "0", 300, "end of all runs")
     after = bench.cpu()
     return {"rate": rate, "sent": r["sent"], "backlog": backlog,
