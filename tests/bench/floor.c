@@ -1,9 +1,10 @@
-/* bench-floor accept|get SOCKET WORKERS DB_SOCKET DB_USER DB_PASSWORD REDIS_SOCKET WORKSPACE WORKFLOW
+/* bench-floor accept|get|batch SOCKET WORKERS DB_SOCKET DB_USER DB_PASSWORD REDIS_SOCKET WORKSPACE WORKFLOW
  *
  * The smallest program that does the I/O of run-async, one request at a time (read the body, one EVALSHA, one
- * call of a stored procedure with a durable commit, one pipelined push, write the response), or of get (one
- * prepared SELECT by primary key, no Redis). No authentication, no checks, no limits. This is the best that a
- * stack without group commit can reach. */
+ * call of a stored procedure with a durable commit, one pipelined push, write the response), of get (one
+ * prepared SELECT by primary key, no Redis), or of run-batch: the rows of BATCH_ITEMS runs by bulk statements,
+ * BATCH_RUNS runs in a transaction, one push of their ids for each transaction, and all ids in the response.
+ * No authentication, no checks, no limits. This is the best that a stack without group commit can reach. */
 #include <hiredis.h>
 #include <mysql.h>
 #include <stdio.h>
@@ -112,6 +113,138 @@ static void answer_accept(void *state, struct serve_request *r)
     FCGX_PutStr(text, n, r->fcgi->out);
 }
 
+/* --- batch --- */
+
+enum { BATCH_ITEMS = 1024, BATCH_RUNS = 256, BATCH_STATEMENTS = 3, BATCH_VALUES_MAX = 7 };
+enum batch_value { RUN, OWNER, TARGET, INPUT, NOW };
+
+/* Of each table, and what its placeholders are bound to. */
+static const struct {
+    const char *sql;
+    unsigned values_n;
+    enum batch_value values[BATCH_VALUES_MAX];
+} batch_inserts[BATCH_STATEMENTS] = {
+    {"INSERT INTO executions (id, workspace_id, responder_id, principal_id, root_id, kind, source, version, "
+     "state, last_seq, cost, updated_ms, input) VALUES (?, ?, ?, ?, ?, 1, 1, 1, 1, 1, 1000000, ?, ?)",
+     7,
+     {RUN, OWNER, TARGET, OWNER, RUN, NOW, INPUT}},
+    {"INSERT INTO events (execution_id, seq, type, at_ms) VALUES (?, 1, 1, ?)", 2, {RUN, NOW}},
+    {"INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id, responder_id) "
+     "VALUES (?, ?, 2, -1000000, ?, ?)",
+     4,
+     {OWNER, RUN, RUN, TARGET}},
+};
+
+struct batch_state {
+    struct state common;
+    MYSQL_STMT *inserts[BATCH_STATEMENTS];
+    id runs[BATCH_ITEMS];
+    const char *texts[INPUT + 1][BATCH_RUNS];
+    unsigned long sizes[INPUT + 1][BATCH_RUNS];
+    long long now_ms[BATCH_RUNS];
+};
+
+static void query(MYSQL *db, const char *sql)
+{
+    if (mysql_query(db, sql) != 0)
+        die(mysql_error(db));
+    mysql_free_result(mysql_store_result(db));
+}
+
+static void *open_batch(void)
+{
+    struct batch_state *s = calloc(1, sizeof *s);
+    struct state *common = open_db("SELECT balance FROM accounts WHERE workspace_id = ? FOR UPDATE");
+    unsigned rows = BATCH_RUNS;
+    s->common = *common;
+    s->common.redis = redisConnectUnix(args[REDIS_SOCKET]);
+    for (int i = 0; i < BATCH_STATEMENTS; i++) {
+        s->inserts[i] = mysql_stmt_init(s->common.db);
+        if (mysql_stmt_prepare(s->inserts[i], batch_inserts[i].sql, strlen(batch_inserts[i].sql)) != 0)
+            die(mysql_stmt_error(s->inserts[i]));
+        mysql_stmt_attr_set(s->inserts[i], STMT_ATTR_ARRAY_SIZE, &rows);
+    }
+    free(common);
+    return s;
+}
+
+static void insert_rows(struct batch_state *s, int i)
+{
+    MYSQL_BIND binds[BATCH_VALUES_MAX] = {{0}};
+    for (unsigned k = 0; k < batch_inserts[i].values_n; k++) {
+        enum batch_value value = batch_inserts[i].values[k];
+        binds[k] = value == NOW ? (MYSQL_BIND){.buffer_type = MYSQL_TYPE_LONGLONG, .buffer = s->now_ms}
+                                : (MYSQL_BIND){.buffer_type = MYSQL_TYPE_STRING,
+                                               .buffer = (void *)s->texts[value],
+                                               .length = s->sizes[value]};
+    }
+    if (mysql_stmt_bind_param(s->inserts[i], binds) != 0 || mysql_stmt_execute(s->inserts[i]) != 0)
+        die(mysql_stmt_error(s->inserts[i]));
+}
+
+static void set_text(struct batch_state *s, enum batch_value value, int i, const char *text, size_t size)
+{
+    s->texts[value][i] = text;
+    s->sizes[value][i] = size;
+}
+
+static void push_runs(struct batch_state *s, const id *runs)
+{
+    const char *argv[BATCH_RUNS + 2] = {"LPUSH", "bench:queue"};
+    for (int i = 0; i < BATCH_RUNS; i++)
+        argv[i + 2] = runs[i].text;
+    redisAppendCommandArgv(s->common.redis, BATCH_RUNS + 2, argv, NULL);
+    redisAppendCommand(s->common.redis, "LTRIM bench:queue 0 999");
+    drop_reply(s->common.redis);
+    drop_reply(s->common.redis);
+}
+
+/* One transaction. */
+static void accept_runs(struct batch_state *s, id *runs)
+{
+    static const char input[] = "{\"n\": 1}";
+    char update[256];
+    MYSQL_BIND owner = text_bind(args[WORKSPACE], ID_LENGTH);
+    for (int i = 0; i < BATCH_RUNS; i++) {
+        runs[i] = id_new();
+        s->now_ms[i] = clock_wall_ms();
+        set_text(s, RUN, i, runs[i].text, ID_LENGTH);
+        set_text(s, OWNER, i, args[WORKSPACE], ID_LENGTH);
+        set_text(s, TARGET, i, args[WORKFLOW], ID_LENGTH);
+        set_text(s, INPUT, i, input, sizeof input - 1);
+    }
+    query(s->common.db, "START TRANSACTION");
+    if (mysql_stmt_bind_param(s->common.stmt, &owner) != 0 || mysql_stmt_execute(s->common.stmt) != 0)
+        die(mysql_stmt_error(s->common.stmt));
+    mysql_stmt_free_result(s->common.stmt);
+    for (int i = 0; i < BATCH_STATEMENTS; i++)
+        insert_rows(s, i);
+    snprintf(update, sizeof update,
+             "UPDATE accounts SET balance = balance - %d000000, head_remaining = head_remaining - %d000000, "
+             "version = version + 1 WHERE workspace_id = '%s'",
+             BATCH_RUNS, BATCH_RUNS, args[WORKSPACE]);
+    query(s->common.db, update);
+    query(s->common.db, "COMMIT");
+    push_runs(s, runs);
+}
+
+static void answer_batch(void *state, struct serve_request *r)
+{
+    struct batch_state *s = state;
+    static char text[BATCH_ITEMS * (ID_LENGTH + 3) + 256];
+    int n = snprintf(text, sizeof text,
+                     "Status: 200 OK\r\nContent-Type: application/json\r\n\r\n{\"received\":%zu,\"runs\":[",
+                     r->body_size);
+    for (int first = 0; first < BATCH_ITEMS; first += BATCH_RUNS)
+        accept_runs(s, s->runs + first);
+    for (int i = 0; i < BATCH_ITEMS; i++)
+        n += snprintf(text + n, sizeof text - (size_t)n, "%s\"%s\"", i ? "," : "", s->runs[i].text);
+    n += snprintf(text + n, sizeof text - (size_t)n, "]}");
+    FCGX_PutStr(text, n, r->fcgi->out);
+}
+
+/* --- get --- */
+
 struct row {
     char id[ID_LENGTH + 1], responder[ID_LENGTH + 1];
     long long state, started, ended;
@@ -155,10 +288,12 @@ static void answer_get(void *state, struct serve_request *r)
 int main(int argc, char **argv)
 {
     if (argc != 10)
-        die("usage: floor accept|get SOCKET WORKERS DB_SOCKET DB_USER DB_PASSWORD REDIS_SOCKET WORKSPACE "
+        die("usage: floor accept|get|batch SOCKET WORKERS DB_SOCKET DB_USER DB_PASSWORD REDIS_SOCKET WORKSPACE "
             "WORKFLOW");
     args = argv + 4;
     if (strcmp(argv[1], "accept") == 0)
         serve(argv[2], atoi(argv[3]), open_accept, answer_accept);
+    if (strcmp(argv[1], "batch") == 0)
+        serve(argv[2], atoi(argv[3]), open_batch, answer_batch);
     serve(argv[2], atoi(argv[3]), open_get, answer_get);
 }
