@@ -208,8 +208,8 @@ bool child_is_busy(const struct child_job *j)
 /* Accepts children whose requests are complete. False: at least one is not decided. */
 static bool accept_prepared_children(struct db_thread_ctx *thread_ctx, struct child_job **jobs, size_t n)
 {
-    const struct run_request *requests[ACCEPT_BATCH_MAX];
-    struct run_answer answers[ACCEPT_BATCH_MAX];
+    const struct run_request *requests[ACCEPT_GROUP_MAX];
+    struct run_answer answers[ACCEPT_GROUP_MAX];
     void *scratch = talloc_new(NULL);
     bool decided = true;
     for (size_t i = 0; i < n; i++)
@@ -227,7 +227,7 @@ static bool accept_prepared_children(struct db_thread_ctx *thread_ctx, struct ch
 
 bool accept_children(struct db_thread_ctx *thread_ctx, struct child_job **jobs, size_t *n)
 {
-    struct child_job *prepared[ACCEPT_BATCH_MAX];
+    struct child_job *prepared[ACCEPT_GROUP_MAX];
     size_t prepared_n = 0;
     size_t count = *n;
     bool decided = true;

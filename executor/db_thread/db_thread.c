@@ -402,9 +402,9 @@ static bool write_tree_commit(struct db_thread *t, struct commit *c)
  * decided yet, and those beyond one batch, are kept. */
 static bool accept_child_jobs(struct db_thread *t, struct thread_job_list *children)
 {
-    struct child_job *jobs[ACCEPT_BATCH_MAX];
+    struct child_job *jobs[ACCEPT_GROUP_MAX];
     size_t n = 0;
-    for (struct job *job; n < ACCEPT_BATCH_MAX && (job = take_job(children));)
+    for (struct job *job; n < ACCEPT_GROUP_MAX && (job = take_job(children));)
         jobs[n++] = (struct child_job *)job;
     progress_begin(t->settings.progress, "children", NULL);
     size_t tried = n;

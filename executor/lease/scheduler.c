@@ -11,7 +11,7 @@
 #include "store/schedule.h"
 
 /* Of a batch; the rest is left to occurrences that have waited and to backfills. */
-enum { DUE_MAX = ACCEPT_BATCH_MAX * 3 / 4 };
+enum { DUE_MAX = ACCEPT_GROUP_MAX * 3 / 4 };
 
 enum schedule_kind { KIND_DUE, KIND_WAITING, KIND_BACKFILL, SCHEDULE_KINDS };
 
@@ -102,7 +102,7 @@ static bool finish_occurrence(struct db *db, struct redis *redis, void *ctx, con
 }
 
 struct scheduler_batch {
-    struct run_request requests[ACCEPT_BATCH_MAX];
+    struct run_request requests[ACCEPT_GROUP_MAX];
     size_t n;
 };
 
@@ -140,9 +140,9 @@ static enum err gather_waiting(struct scheduler *s, struct db *db, void *ctx, st
 {
     struct schedule *list;
     size_t n;
-    if (b->n == ACCEPT_BATCH_MAX)
+    if (b->n == ACCEPT_GROUP_MAX)
         return OK;
-    enum err e = find(db, ctx, (int64_t)(ACCEPT_BATCH_MAX - b->n), &list, &n);
+    enum err e = find(db, ctx, (int64_t)(ACCEPT_GROUP_MAX - b->n), &list, &n);
     for (size_t i = 0; e == OK && i < n; i++) {
         struct occurrence o = {
             .schedule_id = list[i].id,
@@ -183,8 +183,8 @@ void scheduler_step(struct scheduler *s, struct db *db, struct redis *redis, siz
 {
     void *ctx = talloc_new(NULL);
     struct scheduler_batch *b = talloc_zero(ctx, struct scheduler_batch);
-    const struct run_request *requests[ACCEPT_BATCH_MAX];
-    struct run_answer answers[ACCEPT_BATCH_MAX];
+    const struct run_request *requests[ACCEPT_GROUP_MAX];
+    struct run_answer answers[ACCEPT_GROUP_MAX];
     size_t done = 0;
     gather(s, db, ctx, b);
     for (size_t i = 0; i < b->n; i++)

@@ -15,7 +15,7 @@ struct scheduler;
 /* Owned by ctx; used by one thread, which owns `targets`, too. */
 struct otlp;
 struct scheduler *scheduler_new(void *ctx, struct run_targets *targets, const struct otlp *otlp);
-/* Decides at most ACCEPT_BATCH_MAX occurrences. *n_r: how many; *more_r: more may be due. Those that are due,
+/* Decides at most ACCEPT_GROUP_MAX occurrences. *n_r: how many; *more_r: more may be due. Those that are due,
  * those that have waited and backfills are read one after the other; a kind that cannot be read is logged and
  * rests. */
 void scheduler_step(struct scheduler *s, struct db *db, struct redis *redis, size_t *n_r, bool *more_r);

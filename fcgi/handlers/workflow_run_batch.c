@@ -161,6 +161,7 @@ static struct run_request *item_run(struct batch *b, struct request *item, size_
     struct run_request *req = talloc_zero(item, struct run_request);
     *req = (struct run_request){
         .kind = KIND_WORKFLOW,
+        .is_item = true,
         .first_response.status = 202,
         .execution_id = id_derive(&b->batch.batch_id, (unsigned)i),
         .workspace_id = b->batch.workspace_id,

@@ -379,8 +379,8 @@ static void answer_slots(struct accept_member *m, struct accept_slot *const *tak
 static void process_batch(struct accept_member *m, struct accept_slot *const *taken, size_t n,
                           uint64_t settle_connection)
 {
-    const struct run_request *requests[ACCEPT_BATCH_MAX];
-    struct run_answer answers[ACCEPT_BATCH_MAX];
+    const struct run_request *requests[ACCEPT_GROUP_MAX];
+    struct run_answer answers[ACCEPT_GROUP_MAX];
     void *scratch = talloc_new(m);
     for (size_t i = 0; i < n; i++)
         requests[i] = &taken[i]->request;
@@ -394,7 +394,7 @@ static void process_batch(struct accept_member *m, struct accept_slot *const *ta
 static void recover_dead_leader(struct accept_member *m)
 {
     struct accept_group *g = m->group;
-    struct accept_slot *taken[ACCEPT_BATCH_MAX];
+    struct accept_slot *taken[ACCEPT_GROUP_MAX];
     size_t n = 0;
     for (unsigned i = 0; i < g->slots_n; i++) {
         if (phase_of(&g->slots[i]) == SLOT_TAKEN)
@@ -410,12 +410,12 @@ static void recover_dead_leader(struct accept_member *m)
 static void lead_batch(struct accept_member *m)
 {
     struct accept_group *g = m->group;
-    struct accept_slot *taken[ACCEPT_BATCH_MAX];
+    struct accept_slot *taken[ACCEPT_GROUP_MAX];
     size_t n = 0;
     size_t bytes = 0;
     int64_t now_ms = clock_boot_ms();
     db_publish_connection_id(m->db, &g->leader_connection);
-    for (unsigned i = 0; i < g->slots_n && n < ACCEPT_BATCH_MAX; i++) {
+    for (unsigned i = 0; i < g->slots_n && n < ACCEPT_GROUP_MAX; i++) {
         struct accept_slot *s = &g->slots[(g->next + i) % g->slots_n];
         if (phase_of(s) != SLOT_FILLED || s->due_ms > now_ms || bytes + s->used > ACCEPT_BATCH_BYTES ||
             !change_phase(s, SLOT_FILLED, SLOT_TAKEN))

@@ -36,14 +36,15 @@ struct accept_group;
 struct accept_member;
 
 enum {
-    ACCEPT_GROUP_WORKERS_MAX = ACCEPT_BATCH_MAX,
+    ACCEPT_GROUP_WORKERS_MAX = ACCEPT_GROUP_MAX,
     /* Body and the other fields of a request; a larger request gets a separate transaction. */
     ACCEPT_SLOT_BYTES = 64 * 1024 + 8 * 1024,
     ACCEPT_BATCH_BYTES = 4 * 1024 * 1024,
     /* A request that no leader has taken by then is withdrawn and answered 503. */
     ACCEPT_TIMEOUT_MS = 2500,
-    /* Batches are counted by their size, up to 1, 2, 4, 8, 16, 32 and 64 runs. */
-    ACCEPT_GROUP_SIZES = 7,
+    /* Batches are counted by their size, up to 1, 2, 4 … 256 runs: those of single requests, and the items of
+     * a run-batch. */
+    ACCEPT_GROUP_SIZES = 9,
 };
 
 /* Bytes of shared memory that a group of `workers` needs. */

@@ -103,7 +103,7 @@ static enum err check_batch(struct db_tx *tx, struct accept_batch *b)
 
 static enum err find_keys(struct db_tx *tx, struct accept_batch *b)
 {
-    struct idempotency_key keys[ACCEPT_BATCH_MAX] = {0};
+    struct idempotency_key *keys = talloc_zero_array(tx->ctx, struct idempotency_key, b->n);
     struct accept_entry *keyed[ACCEPT_BATCH_MAX];
     struct idempotency_match matches[ACCEPT_BATCH_MAX];
     size_t n = 0;
@@ -173,6 +173,7 @@ static enum err read_trees(struct db_tx *tx, struct accept_batch *b)
             roots[n++] = b->entries[i].req->parent.root_id;
     }
     b->trees_n = id_sort_distinct(roots, n);
+    b->trees = talloc_array(tx->ctx, struct accept_tree, b->trees_n);
     for (size_t i = 0; i < b->trees_n; i++) {
         values[i] = db_id(&roots[i]);
         b->trees[i] = (struct accept_tree){.root_id = roots[i], .size = -1};
@@ -451,6 +452,7 @@ static enum err decide_batch(struct db *db, struct redis *redis, const struct ac
                              uint64_t old_connection)
 {
     struct accept_batch b = *all;
+    b.entries = talloc_memdup(b.ctx, all->entries, sizeof *all->entries * all->n);
     int64_t until_ms = clock_boot_ms() + db_settle_ms(db);
     enum err e = run_once(db, redis, &b, settle, old_connection);
     if (e != OK)
@@ -472,7 +474,7 @@ static void decide_one_by_one(struct db *db, struct redis *redis, const struct a
 {
     log_error("accept.batch_failed", "runs=%zu", b->n);
     for (size_t i = 0; i < b->n; i++) {
-        struct accept_batch one = {.n = 1, .ctx = b->ctx, .entries = {b->entries[i]}};
+        struct accept_batch one = {.n = 1, .ctx = b->ctx, .entries = &b->entries[i]};
         if (decide_batch(db, redis, &one, settle, 0) != OK)
             log_error("accept.run_failed", "execution=%s", b->entries[i].req->execution_id.text);
     }
@@ -481,7 +483,7 @@ static void decide_one_by_one(struct db *db, struct redis *redis, const struct a
 void accept_batch(struct db *db, struct redis *redis, void *ctx, const struct run_request *const *requests,
                   size_t n, uint64_t settle_connection, struct run_answer *answers)
 {
-    struct accept_batch b = {.n = n, .ctx = ctx};
+    struct accept_batch b = {.n = n, .ctx = ctx, .entries = talloc_array(ctx, struct accept_entry, n)};
     for (size_t i = 0; i < n; i++) {
         answers[i] = (struct run_answer){.execution_id = requests[i]->execution_id};
         b.entries[i] = (struct accept_entry){.req = requests[i], .answer = &answers[i]};

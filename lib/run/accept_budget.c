@@ -70,14 +70,14 @@ static enum err take_tags_of_roots(struct db_tx *tx, const struct accept_batch *
 
 enum err accept_read_budgets(struct db_tx *tx, struct accept_batch *b)
 {
-    struct budget_subject subjects[ACCEPT_BATCH_MAX] = {0};
+    struct budget_subject *subjects = NULL;
     enum err e = OK;
-    bool any = false;
     for (size_t i = 0; e == OK && i < b->n; i++) {
         const struct accept_entry *entry = &b->entries[i];
         if (!has_budgets(entry))
             continue;
-        any = true;
+        if (!subjects)
+            subjects = talloc_zero_array(tx->ctx, struct budget_subject, b->n);
         /* the key and the principal of a child are those of its root */
         subjects[i] = (struct budget_subject){.account = entry->account,
                                               .key_id = entry->req->key_id,
@@ -86,7 +86,7 @@ enum err accept_read_budgets(struct db_tx *tx, struct accept_batch *b)
         if (wants_tags(entry) && run_request_is_root(entry->req))
             e = take_own_tags(tx->ctx, entry->req, &subjects[i]);
     }
-    if (e != OK || !any)
+    if (e != OK || !subjects)
         return e;
     e = take_tags_of_roots(tx, b, subjects);
     return e == OK ? budget_set_read(tx, tx->ctx, subjects, b->n, &b->budgets) : e;

@@ -24,6 +24,8 @@ static enum run_verdict duplicate_verdict(const struct run_request *earlier, con
 
 static void check_duplicate_in_batch(struct accept_batch *b, struct accept_entry *entry)
 {
+    if (!entry->req->idempotency_key.at && !entry->req->tool_call_id.at)
+        return;
     for (struct accept_entry *earlier = b->entries; earlier < entry && entry_is_undecided(entry); earlier++) {
         if (earlier->answer->verdict != RUN_ACCEPTED)
             continue;

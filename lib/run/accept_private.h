@@ -46,7 +46,7 @@ struct accept_entry {
 };
 
 struct accept_batch {
-    struct accept_entry entries[ACCEPT_BATCH_MAX];
+    struct accept_entry *entries;
     size_t n;
     /* Owns the bodies of the answers. */
     void *ctx;
@@ -54,7 +54,8 @@ struct accept_batch {
     void *publish_ctx;
     struct account *accounts;
     size_t accounts_n;
-    struct accept_tree trees[ACCEPT_BATCH_MAX];
+    /* On the transaction's ctx. */
+    struct accept_tree *trees;
     size_t trees_n;
     /* What the entries match, in their order; NULL: no workspace of the batch has budgets. */
     struct budget_set *budgets;

@@ -139,7 +139,7 @@ void accept_publish(struct redis *redis, struct accept_batch *b)
     cache_balances(b->accounts, b->accounts_n);
     account_publish(redis, b->accounts, b->accounts_n);
     for (size_t i = 0; i < b->n; i++) {
-        if (b->entries[i].answer->verdict == RUN_ACCEPTED)
+        if (b->entries[i].answer->verdict == RUN_ACCEPTED && !b->entries[i].req->is_item)
             publish_queued(redis, scratch, b->entries[i].req);
     }
     redis_flush(redis);

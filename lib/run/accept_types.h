@@ -14,7 +14,11 @@
 #include "run/states.h"
 
 enum {
-    ACCEPT_BATCH_MAX = 64,
+    /* Runs of one transaction: the items of a run-batch. */
+    ACCEPT_BATCH_MAX = 256,
+    /* The same of single requests, children and occurrences, whose callers wait for each other: a larger
+     * transaction would hold the accounts of other workspaces longer. */
+    ACCEPT_GROUP_MAX = 64,
     /* Levels of a tree, including its root. */
     TREE_DEPTH_MAX = 16,
     /* Runs of a tree. */
@@ -38,6 +42,9 @@ struct run_request {
     int version;
     /* The account's catalog version, read together with `version` (lib/account/account.h); 0: not known. */
     int64_t catalog_version;
+    /* An item of a batch, with or without a key. Its first event is not published: nobody has its id before
+     * the response, and whoever follows it later finds the event with the run in MariaDB. */
+    bool is_item;
     /* A retry: the version need not be the current one. */
     bool pinned;
     bool agentic;

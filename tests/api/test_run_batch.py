@@ -37,13 +37,13 @@ def problem(answer, status, code):
 
 @pytest.mark.parametrize("key", [None, "k"])
 def test_results_come_in_the_order_of_the_items(stack, workspace, client, workflow, key):
-    items = [{"inputs": {"n": n if n % 7 else "x"}, "metadata": {"n": n}} for n in range(150)]
+    items = [{"inputs": {"n": n if n % 7 else "x"}, "metadata": {"n": n}} for n in range(300)]
     found = results(batch(client, workflow, items, key))
-    assert [r["status"] for r in found] == [202 if n % 7 else 422 for n in range(150)]
+    assert [r["status"] for r in found] == [202 if n % 7 else 422 for n in range(300)]
     assert found[0]["code"] == "invalid_inputs" and found[0]["errors"][0]["pointer"] == "/inputs/n"
     ids = [r["execution_id"] for r in found if r["status"] == 202]
     assert ids == sorted(set(ids))
-    for n in (1, 64, 149):
+    for n in (1, 255, 256, 299):
         assert client.execution(found[n]["execution_id"])["metadata"] == {"n": n}
     client.finished(ids[-1])
     assert runs(stack, workspace) == len(ids)

@@ -16,20 +16,20 @@ POINTS = ("batch.after_begin", "accept.before_commit", "accept.after_commit", "a
 @pytest.mark.parametrize("point", POINTS)
 def test_a_repetition_completes_what_a_crash_left(stack, workspace, client, points, point):  # noqa: F811
     workflow = workspace.put_workflow(PROGRAM)
-    items = [{"inputs": {"n": n}, "idempotency_key": f"{n}"} if n % 2 else {"inputs": {"n": n}} for n in range(200)]
+    items = [{"inputs": {"n": n}, "idempotency_key": f"{n}"} if n % 2 else {"inputs": {"n": n}} for n in range(300)]
     died = arm(points, point)
     answer = requests.post(f"{stack.url}/api/v1/workflows/{workflow}/run-batch", json={"items": items}, timeout=60,
                            headers={"Authorization": f"Bearer {client.key}", "Idempotency-Key": "k"})
     assert answer.status_code == 502 and died(), answer.text
     before = runs(stack, workspace)
-    assert before < 200 or point == "batch.before_finish"
+    assert before < 300 or point == "batch.before_finish"
 
     def completed():
         again = batch(client, workflow, items, "k")
         assert again.status_code in (200, 503), again.text
         return again.status_code == 200 and again
     last = eventually(completed, 60, "the repetition completes the batch")
-    assert len({r["execution_id"] for r in results(last)}) == 200 == last.json()["accepted"]
-    assert runs(stack, workspace) == 200 == 1000 - workspace.balance()
+    assert len({r["execution_id"] for r in results(last)}) == 300 == last.json()["accepted"]
+    assert runs(stack, workspace) == 300 == 1000 - workspace.balance()
     assert batch(client, workflow, items, "k").content == last.content
     client.finished(results(last)[-1]["execution_id"], 60)

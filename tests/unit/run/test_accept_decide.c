@@ -8,6 +8,7 @@ enum { CREDIT = 1000000 };
 static struct run_request requests[4];
 static struct run_answer answers[4];
 static struct account accounts[2];
+static struct accept_entry entries[4];
 static struct accept_batch batch;
 
 /* A batch of `n` roots of the first workspace, each with its own id, that cost one credit. */
@@ -15,7 +16,7 @@ static void begin_batch(size_t n, int64_t balance)
 {
     memset(requests, 0, sizeof requests);
     memset(answers, 0, sizeof answers);
-    batch = (struct accept_batch){.n = n, .accounts = accounts, .accounts_n = 2};
+    batch = (struct accept_batch){.n = n, .entries = entries, .accounts = accounts, .accounts_n = 2};
     for (size_t i = 0; i < 2; i++)
         accounts[i] = (struct account){
             .workspace_id = id_new(), .balance = balance, .head_remaining = balance, .price = -1};
