@@ -2,9 +2,10 @@
  *
  * The smallest program that does the I/O of run-async, one request at a time (read the body, one EVALSHA, one
  * call of a stored procedure with a durable commit, one pipelined push, write the response), of get (one
- * prepared SELECT by primary key, no Redis), or of run-batch: the rows of BATCH_ITEMS runs by bulk statements,
- * BATCH_RUNS runs in a transaction, one push of their ids for each transaction, and all ids in the response.
- * No authentication, no checks, no limits. This is the best that a stack without group commit can reach. */
+ * prepared SELECT by primary key, no Redis), or of run-batch: the rows of BATCH_ITEMS runs by bulk
+ * statements, BATCH_RUNS runs in a transaction, one push of their ids for each transaction, and all ids in
+ * the response. No authentication, no checks, no limits. This is the best that a stack without group commit
+ * can reach. */
 #include <hiredis.h>
 #include <mysql.h>
 #include <stdio.h>
@@ -288,7 +289,8 @@ static void answer_get(void *state, struct serve_request *r)
 int main(int argc, char **argv)
 {
     if (argc != 10)
-        die("usage: floor accept|get|batch SOCKET WORKERS DB_SOCKET DB_USER DB_PASSWORD REDIS_SOCKET WORKSPACE "
+        die("usage: floor accept|get|batch SOCKET WORKERS DB_SOCKET DB_USER DB_PASSWORD REDIS_SOCKET "
+            "WORKSPACE "
             "WORKFLOW");
     args = argv + 4;
     if (strcmp(argv[1], "accept") == 0)
