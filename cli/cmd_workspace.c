@@ -100,6 +100,12 @@ static void add_limit(json_object *o, const char *name, const struct workspace_l
     json_object_object_add(o, name, l->is_set ? json_object_new_int64(l->value) : NULL);
 }
 
+/* NULL: it can be used. */
+static const char *const frozen_names[] = {[FROZEN_NOT] = NULL,
+                                           [FROZEN_EXPORTED] = "exported",
+                                           [FROZEN_IMPORTING] = "importing",
+                                           [FROZEN_DISCARDED] = "discarded"};
+
 static json_object *workspace_json(const struct workspace *w)
 {
     json_object *o = json_object_new_object();
@@ -115,6 +121,7 @@ static json_object *workspace_json(const struct workspace *w)
                            w->limits.price.is_set ? credits_json(w->limits.price.value) : NULL);
     add_limit(o, "keep_payload_days", &w->limits.keep_payload_days);
     add_limit(o, "keep_rows_days", &w->limits.keep_rows_days);
+    cli_add_text(o, "frozen", frozen_names[w->frozen]);
     cli_add_text(o, "timezone", w->limits.timezone ? w->limits.timezone : "UTC");
     cli_add_time(o, "created_at", w->created_ms, true);
     return o;

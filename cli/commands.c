@@ -49,6 +49,22 @@ const struct command commands[] = {
     {"workspace", "show", cmd_workspace_show, "--workspace W",
      "prints the limits of a workspace, its quotas and what it has used of them"},
     {"workspace", "list", cmd_workspace_list, "", "lists all workspaces"},
+    {"workspace", "export", cmd_workspace_export, "--workspace W --key-file FILE [--wait SECONDS] FILE",
+     "freezes a workspace once nothing of it is in progress, for which it waits at most 60 seconds unless "
+     "--wait is given, and writes all that it has to a new file, for `millrace workspace import` in another "
+     "cell; its secrets are sealed by the key of --key-file, which is made if it is not there",
+     "workspace.export"},
+    {"workspace", "import", cmd_workspace_import, "--key-file FILE FILE",
+     "brings a workspace from the file of `millrace workspace export` here and opens it; may be repeated if "
+     "it was interrupted",
+     "workspace.import"},
+    {"workspace", "reopen", cmd_workspace_reopen, "--workspace W",
+     "lets a workspace that was exported be used here again: only if its file is imported nowhere",
+     "workspace.reopen"},
+    {"workspace", "discard", cmd_workspace_discard, "--workspace W",
+     "removes a workspace that was exported from here with all that it has: only if it works in the cell "
+     "where it was imported",
+     "workspace.discard"},
     {"key", "create", cmd_key_create,
      "--workspace W --scopes LIST|all [--expires-in-days N] [--principal ID]",
      "creates an API key and prints it; it cannot be shown again", "key.create"},

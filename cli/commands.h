@@ -17,6 +17,10 @@ int commands_print_table(struct cli *cli);
 const char *commands_notes(void);
 
 int cmd_migrate(struct cli *cli, int argc, char **argv);
+int cmd_workspace_export(struct cli *cli, int argc, char **argv);
+int cmd_workspace_import(struct cli *cli, int argc, char **argv);
+int cmd_workspace_discard(struct cli *cli, int argc, char **argv);
+int cmd_workspace_reopen(struct cli *cli, int argc, char **argv);
 int cmd_workspace_create(struct cli *cli, int argc, char **argv);
 int cmd_workspace_set(struct cli *cli, int argc, char **argv);
 int cmd_workspace_show(struct cli *cli, int argc, char **argv);

@@ -158,6 +158,7 @@ static void fill_cached(struct auth_cached_key *cached, const struct found *f)
     cached->ends_ms = f->session.ends_ms;
     cached->rate_limit = f->limits.rate_limit;
     cached->streams = f->limits.streams;
+    cached->is_frozen = f->limits.is_frozen;
     if (f->operator.name)
         strncpy(cached->operator_name, f->operator.name, sizeof cached->operator_name - 1);
 }
@@ -211,8 +212,20 @@ static bool is_valid(const struct request *r, const struct auth_cached_key *c)
     return !c->ends_ms || session_is_open(&session, r->app->config->console.idle_minutes * MINUTE_MS, now_ms);
 }
 
-static void grant_access(struct request *r, const struct auth_cached_key *c)
+static bool reject_frozen(struct request *r)
 {
+    reply_header(r, "Retry-After", "5");
+    return request_reject(
+        r, 503, "unavailable",
+        "The workspace is being moved to another cell, or was moved there; nothing was done. Try "
+        "again.");
+}
+
+/* False: the request is rejected, because its workspace is frozen. */
+static bool grant_access(struct request *r, const struct auth_cached_key *c)
+{
+    if (c->is_frozen)
+        return reject_frozen(r);
     r->access.key_id = c->key_id;
     r->access.workspace_id = c->workspace_id;
     r->access.principal_id = c->principal_id;
@@ -225,6 +238,7 @@ static void grant_access(struct request *r, const struct auth_cached_key *c)
         deed_begin(DEED_BY_OPERATOR, c->operator_name, r->id);
     else
         deed_begin(DEED_BY_KEY, c->key_id.text, r->id);
+    return true;
 }
 
 /* The workspace in which an operator's request acts. Requests about the installation or the session need
@@ -240,7 +254,10 @@ static bool enter_workspace(struct request *r)
     if (names != 1 || !id_parse(name, strlen(name), &r->access.workspace_id))
         return request_reject(r, 400, "invalid_request",
                               "An operator's request must name the workspace: X-Millrace-Workspace: ID.");
-    enum err e = operator_workspace(r->app->db, r, &r->access.workspace_id, &r->access.streams);
+    bool is_frozen;
+    enum err e = operator_workspace(r->app->db, r, &r->access.workspace_id, &r->access.streams, &is_frozen);
+    if (e == OK && is_frozen)
+        return reject_frozen(r);
     if (e == ERR_NOT_FOUND)
         return request_reject(r, 404, "not_found", "There is no such workspace.");
     if (e != OK)
@@ -266,8 +283,7 @@ static bool check_text(struct request *r, const char *text, struct credential *c
         return false;
     if (!is_valid(r, &cached))
         return reject_unauthenticated(r, "The API key is not valid.");
-    grant_access(r, &cached);
-    return true;
+    return grant_access(r, &cached);
 }
 
 bool auth_check_token(struct request *r, const char *token)
@@ -295,8 +311,7 @@ static bool check_cookie(struct request *r, const char *token)
             console_set_cookie(r, "", 0);
         return reject_unauthenticated(r, "The session has ended; sign in again.");
     }
-    grant_access(r, &cached);
-    return !id_is_set(&r->access.operator_id) || enter_workspace(r);
+    return grant_access(r, &cached) && (!id_is_set(&r->access.operator_id) || enter_workspace(r));
 }
 
 bool auth_find_replaced_session(struct request *r, struct session_replaced *old_r)

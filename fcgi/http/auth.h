@@ -29,7 +29,7 @@ struct auth_cached_key {
     /* Of an operator. */
     char operator_name[AUTH_OPERATOR_NAME_SIZE];
     uint32_t scopes;
-    bool found, revoked;
+    bool found, revoked, is_frozen;
 };
 
 /* Checks the request's key or session and fills r->access. False if there is none that is valid: the request

@@ -80,8 +80,14 @@ static enum err lock_with(struct db_tx *tx, void *ctx, enum sql_id query, const 
     if (e != OK)
         return e;
     struct account *accounts = talloc_zero_array(ctx, struct account, rows->count + 1);
+    size_t found = 0;
     for (size_t i = 0; i < rows->count; i++) {
-        accounts[i] = (struct account){
+        if (db_int(rows, i, ACCOUNT_LOCK_FROZEN) != 0) {
+            if (query == SQL_ACCOUNT_LOCK)
+                return ERR_UNAVAILABLE;
+            continue; /* as if another transaction held it */
+        }
+        accounts[found] = (struct account){
             .workspace_id = db_get_id(rows, i, ACCOUNT_LOCK_WORKSPACE_ID),
             .balance = db_int(rows, i, ACCOUNT_LOCK_BALANCE),
             .version = db_int(rows, i, ACCOUNT_LOCK_VERSION),
@@ -106,10 +112,10 @@ static enum err lock_with(struct db_tx *tx, void *ctx, enum sql_id query, const 
                 },
             .now_ms = db_int(rows, i, ACCOUNT_LOCK_NOW_MS),
         };
-        remember_lock(tx, &accounts[i].workspace_id);
+        remember_lock(tx, &accounts[found++].workspace_id);
     }
     *accounts_r = accounts;
-    *accounts_n_r = rows->count;
+    *accounts_n_r = found;
     return OK;
 }
 

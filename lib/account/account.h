@@ -56,11 +56,13 @@ struct account {
 };
 
 /* Locks the accounts of `n` workspaces (in any order, repetitions allowed) FOR UPDATE. Returns the rows that
- * exist, ascending by workspace id, allocated on ctx. */
+ * exist, ascending by workspace id, allocated on ctx. ERR_UNAVAILABLE: one of them is frozen
+ * (accounts.frozen), because its workspace is being moved to another cell or was moved; nothing was done. */
 enum err account_lock(struct db_tx *tx, void *ctx, const id *workspaces, size_t n,
                       struct account **accounts_r, size_t *accounts_n_r) WARN_UNUSED;
 /* The same without waiting: an account that another transaction has locked is missing from the result. For
- * transactions that serve several workspaces: one locked account must not delay the others. */
+ * transactions that serve several workspaces: one locked account must not delay the others. Frozen accounts
+ * are missing, too. */
 enum err account_lock_free(struct db_tx *tx, void *ctx, const id *workspaces, size_t n,
                            struct account **accounts_r, size_t *accounts_n_r) WARN_UNUSED;
 enum {

@@ -469,6 +469,7 @@ static const struct audit_rule checks[] = {
     {2, "budget", "the counters of budgets equal the ledger", .query = SQL_AUDIT_BUDGET},
     {2, "alert", "what was told of a balance is what the balance says", .query = SQL_AUDIT_ALERT},
     {2, "active", "active equals the number of roots that are not terminal", .query = SQL_AUDIT_ACTIVE},
+    {2, "frozen", "nothing of an exported workspace is in progress", .query = SQL_AUDIT_FROZEN},
     {2, "delayed", "delayed equals the number of runs that wait for their start", .query = SQL_AUDIT_DELAYED},
     {2, "program_bytes", "the counted bytes of programs equal their sum", .query = SQL_AUDIT_PROGRAM_BYTES},
     {2, "tool_name", "no two exposed workflows of a workspace have the same tool",

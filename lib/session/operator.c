@@ -121,7 +121,8 @@ enum err operator_mark_used(struct db *db, void *ctx, const id *operator, int64_
     return db_run(db, ctx, SQL_OPERATOR_MARK_USED, args, 3, NULL);
 }
 
-enum err operator_workspace(struct db *db, void *ctx, const id *workspace, int64_t *streams_r)
+enum err operator_workspace(struct db *db, void *ctx, const id *workspace, int64_t *streams_r,
+                            bool *is_frozen_r)
 {
     struct db_value arg = db_id(workspace);
     struct db_rows *rows;
@@ -133,5 +134,6 @@ enum err operator_workspace(struct db *db, void *ctx, const id *workspace, int64
     *streams_r = db_cell(rows, 0, OPERATOR_WORKSPACE_STREAMS)->is_null
                      ? -1
                      : db_int(rows, 0, OPERATOR_WORKSPACE_STREAMS);
+    *is_frozen_r = db_int(rows, 0, OPERATOR_WORKSPACE_FROZEN) != 0;
     return OK;
 }

@@ -46,6 +46,8 @@ enum err operator_find(struct db *db, void *ctx, const uint8_t hash[API_KEY_HASH
 /* Stores the time of last use, at most once a minute. */
 enum err operator_mark_used(struct db *db, void *ctx, const id *operator, int64_t now_ms) WARN_UNUSED;
 
-/* The workspace that a request names, and its limit of streams (-1: the setting's). ERR_NOT_FOUND: no such
+/* The workspace that a request names, its limit of streams (-1: the setting's), and whether it is being moved
+ * to another cell, or was moved. ERR_NOT_FOUND: no such
  * workspace. */
-enum err operator_workspace(struct db *db, void *ctx, const id *workspace, int64_t *streams_r) WARN_UNUSED;
+enum err operator_workspace(struct db *db, void *ctx, const id *workspace, int64_t *streams_r,
+                            bool *is_frozen_r) WARN_UNUSED;

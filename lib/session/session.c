@@ -150,6 +150,7 @@ enum err session_find(struct db *db, void *ctx, const uint8_t hash[SESSION_HASH_
         .rate_limit = db_int(rows, 0, SESSION_FIND_RATE_LIMIT_PER_MINUTE),
         .streams =
             db_cell(rows, 0, SESSION_FIND_STREAMS)->is_null ? -1 : db_int(rows, 0, SESSION_FIND_STREAMS),
+        .is_frozen = db_int(rows, 0, SESSION_FIND_FROZEN) != 0,
     };
     return OK;
 }

@@ -46,6 +46,8 @@ struct api_key_limits {
     int64_t rate_limit;
     /* QUOTA_STREAMS; -1: the setting's. */
     int64_t streams;
+    /* The workspace is being moved to another cell, or was moved. */
+    bool is_frozen;
 };
 /* For authentication: the key with this hash, and limits of its workspace.
  * Also finds expired and revoked keys; the caller checks both. ERR_NOT_FOUND: no such key. ERR_UNAVAILABLE:

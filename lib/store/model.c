@@ -29,8 +29,7 @@ bool model_url_fits(const char *url)
     return url[scheme] != '\0' && url[scheme] != '/' && url[scheme] != ':';
 }
 
-/* Keys are sealed like a secret of this name, which binds them to the workspace and the alias. */
-static char *seal_name(void *ctx, const char *alias)
+char *model_seal_name(void *ctx, const char *alias)
 {
     char *name = talloc_asprintf(ctx, "model.%s", alias);
     for (char *p = name; *p; p++) {
@@ -63,8 +62,9 @@ static enum err model_from_row(void *ctx, const uint8_t *seal, const id *workspa
         return OK;
     char *key;
     size_t size;
-    enum err e = secret_open(ctx, seal, workspace, seal_name(ctx, m->alias), (const uint8_t *)nonce->text,
-                             nonce->size, (const uint8_t *)sealed->text, sealed->size, &key, &size);
+    enum err e =
+        secret_open(ctx, seal, workspace, model_seal_name(ctx, m->alias), (const uint8_t *)nonce->text,
+                    nonce->size, (const uint8_t *)sealed->text, sealed->size, &key, &size);
     if (e != OK)
         log_error("model.key_decrypt_failed", "workspace=%s alias=%s", workspace->text, m->alias);
     m->key = e == OK ? key : NULL;
@@ -124,7 +124,8 @@ static enum err model_put_work(struct db_tx *tx, void *arg)
     size_t size = m->key ? strlen(m->key) : 0;
     uint8_t *sealed = talloc_size(tx->ctx, size + SECRET_SEAL_SIZE);
     if (m->key)
-        secret_seal(p->seal, &m->workspace_id, seal_name(tx->ctx, m->alias), m->key, size, nonce, sealed);
+        secret_seal(p->seal, &m->workspace_id, model_seal_name(tx->ctx, m->alias), m->key, size, nonce,
+                    sealed);
     struct db_value workspace = db_id(&m->workspace_id);
     struct db_value args[] = {
         [MODEL_PUT_SET_ALIAS] = db_text(m->alias),

@@ -26,6 +26,8 @@ bool model_alias_fits(const char *alias);
 /* True for an http or https URL with a host and without user, query or fragment. */
 bool model_url_fits(const char *url);
 
+/* Keys are sealed like a secret of this name, which binds them to the workspace and the alias. */
+char *model_seal_name(void *ctx, const char *alias);
 /* Inserts or replaces `m`. m->key is sealed with `seal`; NULL: the model needs no key. If m->is_default is
  * set, the present default is cleared. ERR_NOT_FOUND: no such workspace. */
 enum err model_put(struct db *db, const uint8_t *seal, const struct model *m) WARN_UNUSED;

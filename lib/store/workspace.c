@@ -250,6 +250,7 @@ enum err workspace_list(struct db *db, void *ctx, const id *workspace, struct wo
             .created_ms = db_int(rows, i, WORKSPACE_LIST_CREATED_MS),
             .balance = db_int(rows, i, WORKSPACE_LIST_BALANCE),
             .active = db_int(rows, i, WORKSPACE_LIST_ACTIVE),
+            .frozen = (enum frozen)db_int(rows, i, WORKSPACE_LIST_FROZEN),
             .limits.rate_limit_per_minute = limit_of(rows, i, WORKSPACE_LIST_RATE_LIMIT_PER_MINUTE),
             .limits.max_concurrent = limit_of(rows, i, WORKSPACE_LIST_MAX_CONCURRENT),
             .limits.price = limit_of(rows, i, WORKSPACE_LIST_PRICE),

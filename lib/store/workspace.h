@@ -25,10 +25,14 @@ struct workspace_limits {
     struct workspace_limit quotas[QUOTAS];
 };
 
+/* accounts.frozen: the workspace is being moved to another cell, or was moved (docs/scaling.md). */
+enum frozen { FROZEN_NOT = 0, FROZEN_EXPORTED = 1, FROZEN_IMPORTING = 2, FROZEN_DISCARDED = 3 };
+
 struct workspace {
     id id, tenant_id;
     const char *name;
     int64_t created_ms, balance, active;
+    enum frozen frozen;
     struct workspace_limits limits;
 };
 

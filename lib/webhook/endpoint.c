@@ -11,7 +11,7 @@
 #include "deed/deed.h"
 #include "secret/seal.h"
 
-static const char workspace_seal_name[] = "webhook";
+static const char workspace_seal_name[] = WEBHOOK_SEAL_NAME;
 
 const char *webhook_disabled_name(enum webhook_disabled reason)
 {
@@ -49,7 +49,7 @@ char *webhook_host(void *ctx, const char *url)
 /* A secret is sealed like a secret of this name, which binds it to its row. */
 static void seal_name_of(const id *webhook, char name_r[SECRET_NAME_MAX + 1])
 {
-    snprintf(name_r, SECRET_NAME_MAX + 1, "webhook.%s", webhook->text);
+    snprintf(name_r, SECRET_NAME_MAX + 1, WEBHOOK_SEAL_NAME ".%s", webhook->text);
 }
 
 /* The bytes are of ctx. */

@@ -8,6 +8,9 @@
 #include "outbox/outbox.h"
 #include "webhook/sign.h"
 
+/* A workspace's own secret is sealed like a secret of this name, an endpoint's like "webhook.ID". */
+#define WEBHOOK_SEAL_NAME "webhook"
+
 enum {
     WEBHOOK_URL_MAX = 2048,
     WEBHOOK_DESCRIPTION_MAX = 1024,

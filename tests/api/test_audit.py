@@ -94,6 +94,8 @@ DAMAGE = [
     ("charge", "UPDATE executions SET held = 1 WHERE id = '{leaf}'", "leaf", "UPDATE executions SET held = 0 WHERE id = '{leaf}'"),
     ("charge", "INSERT INTO execution_charges SELECT id, id, cost - 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, NULL "
      "FROM executions WHERE id = '{leaf}'", "leaf", "DELETE FROM execution_charges"),
+    ("frozen", "UPDATE accounts SET frozen = 1 WHERE workspace_id = '{workspace}'; UPDATE executions SET state = 2 WHERE id = '{leaf}'", "workspace",
+     "UPDATE executions SET state = 3 WHERE id = '{leaf}'; UPDATE accounts SET frozen = 0 WHERE workspace_id = '{workspace}'"),
     ("active", "UPDATE accounts SET active = 1 WHERE workspace_id = '{workspace}'", "workspace",
      "UPDATE accounts SET active = 0 WHERE workspace_id = '{workspace}'"),
     ("debit", "UPDATE executions SET cost = cost + 1 WHERE id = '{leaf}'", "leaf",

@@ -202,7 +202,8 @@ def command_actions(room):
     }
 
 
-APART = {"migrate", "audit-log", "cluster switch", "backup create", "backup restore"}  # tests of their own: below, in tests/cluster and test_backup.py
+APART = {"migrate", "audit-log", "cluster switch", "backup create", "backup restore", "workspace export", "workspace import",
+         "workspace reopen", "workspace discard"}  # tests of their own: below, in tests/cluster, test_backup.py and test_workspace_move.py
 
 
 def test_every_command_that_changes_something_has_a_row(stack, tmp_path):

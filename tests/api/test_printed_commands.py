@@ -28,6 +28,7 @@ NOT_RUN = [
     (r"^millrace push\b", "names destinations of one's own; test_push.py runs all of them"),
     (r"^millrace backup\b", "works on the system's folders; test_backup.py runs the same lines with folders of its own"),
     (r"^systemctl (stop|start|enable) |^(mv|touch) /var/lib/|^redis-cli -s /run/", "changes the system's services"),
+    (r"^millrace workspace (export|import|reopen|discard)\b", "needs another cell; test_workspace_move.py runs it"),
     (r"--socket=/run/mysqld", "needs the system's MariaDB"),
 ]
 Command = collections.namedtuple("Command", "place text")

@@ -1,0 +1,177 @@
+#include "cli/archive.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <talloc.h>
+#include <unistd.h>
+
+static const char magic[] = "MILLRACE-WORKSPACE-1\n";
+enum { HEAD_SIZE = 1 + 8, HASH_SIZE = crypto_hash_sha256_BYTES, CELL_HEAD = 4 };
+static const uint32_t null_size = UINT32_MAX;
+
+static int archive_free(struct archive *a)
+{
+    if (a->file)
+        fclose(a->file);
+    return 0;
+}
+
+static struct archive *archive_new(void *ctx, FILE *file)
+{
+    struct archive *a = talloc_zero(ctx, struct archive);
+    talloc_set_destructor(a, archive_free);
+    a->file = file;
+    crypto_hash_sha256_init(&a->hash);
+    return a;
+}
+
+static void put_number(uint8_t *to, uint64_t value, int bytes)
+{
+    for (int i = bytes - 1; i >= 0; i--, value >>= 8)
+        to[i] = (uint8_t)value;
+}
+
+static uint64_t get_number(const uint8_t *from, int bytes)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < bytes; i++)
+        value = value << 8 | from[i];
+    return value;
+}
+
+/* --- writing --- */
+
+static enum err put(struct archive *a, const void *bytes, size_t size)
+{
+    if (size == 0)
+        return OK;
+    crypto_hash_sha256_update(&a->hash, bytes, size);
+    return fwrite(bytes, 1, size, a->file) == size ? OK : ERR_LIMIT;
+}
+
+enum err archive_create(void *ctx, const char *path, struct archive **a_r)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (!file) {
+        if (fd >= 0)
+            close(fd);
+        return errno == EEXIST ? ERR_CONFLICT : ERR_INTERNAL;
+    }
+    *a_r = archive_new(ctx, file);
+    return put(*a_r, magic, sizeof magic - 1);
+}
+
+static enum err put_head(struct archive *a, enum archive_kind kind, size_t size)
+{
+    uint8_t head[HEAD_SIZE] = {(uint8_t)kind};
+    put_number(head + 1, size, 8);
+    a->records++;
+    return put(a, head, sizeof head);
+}
+
+enum err archive_put(struct archive *a, enum archive_kind kind, const void *bytes, size_t size)
+{
+    enum err e = put_head(a, kind, size);
+    return e == OK ? put(a, bytes, size) : e;
+}
+
+enum err archive_put_row(struct archive *a, const struct span *cells, size_t n)
+{
+    size_t size = n * CELL_HEAD;
+    for (size_t i = 0; i < n; i++)
+        size += cells[i].at ? cells[i].size : 0;
+    enum err e = put_head(a, ARCHIVE_ROW, size);
+    for (size_t i = 0; e == OK && i < n; i++) {
+        uint8_t head[CELL_HEAD];
+        put_number(head, cells[i].at ? cells[i].size : null_size, CELL_HEAD);
+        e = put(a, head, sizeof head);
+        if (e == OK && cells[i].at)
+            e = put(a, cells[i].at, cells[i].size);
+    }
+    return e;
+}
+
+enum err archive_finish(struct archive *a)
+{
+    char count[24];
+    uint8_t hash[HASH_SIZE];
+    int n = snprintf(count, sizeof count, "%lld", (long long)a->records);
+    enum err e = archive_put(a, ARCHIVE_END, count, (size_t)n);
+    crypto_hash_sha256_final(&a->hash, hash);
+    if (e == OK && (fwrite(hash, 1, sizeof hash, a->file) != sizeof hash || fflush(a->file) != 0 ||
+                    fsync(fileno(a->file)) != 0))
+        e = ERR_LIMIT;
+    return e;
+}
+
+/* --- reading --- */
+
+enum err archive_open(void *ctx, const char *path, struct archive **a_r)
+{
+    char begin[sizeof magic - 1];
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return ERR_NOT_FOUND;
+    *a_r = archive_new(ctx, file);
+    if (fread(begin, 1, sizeof begin, file) != sizeof begin || memcmp(begin, magic, sizeof begin) != 0)
+        return ERR_INVALID;
+    crypto_hash_sha256_update(&(*a_r)->hash, (const uint8_t *)begin, sizeof begin);
+    return OK;
+}
+
+/* After ARCHIVE_END: the number of records, the checksum, and nothing behind it. */
+static enum err check_end(struct archive *a)
+{
+    char count[24];
+    uint8_t hash[HASH_SIZE], own[HASH_SIZE];
+    int n = snprintf(count, sizeof count, "%lld", (long long)a->records - 1);
+    crypto_hash_sha256_final(&a->hash, own);
+    bool ok = a->size == (size_t)n && memcmp(a->content, count, a->size) == 0 &&
+              fread(hash, 1, sizeof hash, a->file) == sizeof hash && memcmp(hash, own, sizeof hash) == 0 &&
+              fgetc(a->file) == EOF;
+    return ok ? OK : ERR_INVALID;
+}
+
+enum err archive_next(struct archive *a)
+{
+    uint8_t head[HEAD_SIZE];
+    if (fread(head, 1, sizeof head, a->file) != sizeof head)
+        return ERR_INVALID;
+    uint64_t size = get_number(head + 1, 8);
+    if (size > ARCHIVE_RECORD_MAX)
+        return ERR_INVALID;
+    if (size + 1 > a->room) {
+        a->room = size + 1;
+        a->content = talloc_realloc(a, a->content, uint8_t, a->room);
+    }
+    a->kind = (enum archive_kind)head[0];
+    a->size = size;
+    if (fread(a->content, 1, size, a->file) != size)
+        return ERR_INVALID;
+    a->content[size] = '\0';
+    crypto_hash_sha256_update(&a->hash, head, sizeof head);
+    crypto_hash_sha256_update(&a->hash, a->content, size);
+    a->records++;
+    return a->kind == ARCHIVE_END ? check_end(a) : OK;
+}
+
+bool archive_row(const struct archive *a, struct span *cells_r, size_t n)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (a->size - at < CELL_HEAD)
+            return false;
+        uint32_t size = (uint32_t)get_number(a->content + at, CELL_HEAD);
+        at += CELL_HEAD;
+        cells_r[i] = (struct span){NULL, 0};
+        if (size == null_size)
+            continue;
+        if (a->size - at < size)
+            return false;
+        cells_r[i] = (struct span){(const char *)a->content + at, size};
+        at += size;
+    }
+    return at == a->size;
+}
