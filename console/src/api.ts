@@ -1,6 +1,7 @@
 // Requests to the public API. The session is a cookie that this page cannot read; the header X-Millrace-Console shows that a request comes
 // from this page. The types are those that scripts/clients makes from the OpenAPI document.
 import type { components } from "../../clients/typescript/src/types";
+import { readJson, writeJson } from "./exact";
 
 type Schemas = components["schemas"];
 export type Execution = Schemas["Execution"];
@@ -62,14 +63,14 @@ export const chosen = new Store<{ id: string; name: string } | null>(readChosen(
 
 function readChosen(): { id: string; name: string } | null {
     try {
-        const value = JSON.parse(sessionStorage.getItem("millrace.workspace") ?? "null");
+        const value = readJson(sessionStorage.getItem("millrace.workspace") ?? "null") as { id?: unknown; name?: unknown } | null;
         return typeof value?.id === "string" ? { id: value.id, name: String(value.name) } : null;
     } catch {
         return null;
     }
 }
 export function choose(workspace: { id: string; name: string } | null): void {
-    if (workspace) sessionStorage.setItem("millrace.workspace", JSON.stringify(workspace));
+    if (workspace) sessionStorage.setItem("millrace.workspace", writeJson(workspace));
     else sessionStorage.removeItem("millrace.workspace");
     chosen.value = workspace;
 }
@@ -102,7 +103,7 @@ export function endSession(reason: string): void {
 async function problemOf(response: Response): Promise<Problem> {
     let value: { code?: string; detail?: string; errors?: Violation[] } = {};
     try {
-        value = await response.json();
+        value = readJson(await response.text()) as typeof value;
     } catch { /* an answer of a proxy in between */ }
     const retryAfter = Number(response.headers.get("Retry-After")) || 0;
     return new Problem(response.status, value.code ?? "unknown", value.detail ?? `The server answered ${response.status}.`, value.errors ?? [], retryAfter);
@@ -115,7 +116,7 @@ export async function send(method: string, path: string, options: Options = {}):
     try {
         response = await fetch(url, {
             method, headers: headersOf(path, options), signal: options.signal ?? null, redirect: "error", cache: "no-cache",
-            body: options.text ?? (options.body === undefined ? null : JSON.stringify(options.body)),
+            body: options.text ?? (options.body === undefined ? null : writeJson(options.body)),
         });
     } catch (error) {
         if (options.signal?.aborted) throw error;
@@ -133,7 +134,7 @@ export async function request<T>(method: string, path: string, options: Options 
     const response = await send(method, path, options);
     if (response.status === 204) return undefined as T;
     try {
-        return await response.json() as T;
+        return readJson(await response.text()) as T;
     } catch (error) {
         if (options.signal?.aborted) throw error;
         throw new Problem(0, "unreachable", "The response was cut off.");

@@ -4,12 +4,13 @@ import { useMemo, useRef, useState } from "preact/hooks";
 import { Problem, type Violation } from "./api";
 import { brokenAt, entries, initial, lineOf, places, valueOf } from "./json";
 import { Choice, ErrorBox, Field, T } from "./ui";
+import { readJson, writeJson } from "./exact";
 
 const LINE = 20;
 /** Where a text is not JSON, and why; undefined if it is. */
 export function syntaxError(text: string): { message: string; line: number } | undefined {
     try {
-        JSON.parse(text);
+        readJson(text);
         return undefined;
     } catch (error) {
         return { message: (error as Error).message, line: text.slice(0, brokenAt(text)).split("\n").length - 1 };
@@ -64,7 +65,7 @@ export function InputsForm({ schema, submit, action, label = "Inputs as JSON", b
     // the same form sent again, after a lost answer, starts no second run; a changed one has another key
     const sent = useRef({ inputs: "", key: "" });
     const collect = (): unknown => {
-        if (asJson) return JSON.parse(json || empty);
+        if (asJson) return readJson(json || empty);
         const inputs: Record<string, unknown> = {}, bad: Record<string, string> = {};
         for (const e of list ?? []) {
             try {
@@ -81,7 +82,7 @@ export function InputsForm({ schema, submit, action, label = "Inputs as JSON", b
     };
     const toggle = () => {
         try {
-            if (!asJson) setJson(JSON.stringify(collect(), null, 2));
+            if (!asJson) setJson(writeJson(collect(), 2));
             setAsJson(!asJson);
         } catch { /* the fields say what is wrong */ }
     };
@@ -90,7 +91,7 @@ export function InputsForm({ schema, submit, action, label = "Inputs as JSON", b
         setProblem(undefined);
         setBusy(true);
         try {
-            const inputs = collect(), text = JSON.stringify(inputs);
+            const inputs = collect(), text = writeJson(inputs);
             if (sent.current.inputs !== text) sent.current = { inputs: text, key: crypto.randomUUID() };
             await submit(inputs, sent.current.key);
         } catch (error) {
@@ -109,7 +110,7 @@ export function InputsForm({ schema, submit, action, label = "Inputs as JSON", b
                 {(a) => {
                     const value = texts[e.name] ?? "";
                     switch (e.kind) {
-                    case "choice": return <Choice {...a} value={value} onChange={set(e.name)} options={[["", "–"], ...(e.schema.enum as unknown[]).map((v): [string, string] => [JSON.stringify(v), typeof v === "string" ? v : JSON.stringify(v)])]} />;
+                    case "choice": return <Choice {...a} value={value} onChange={set(e.name)} options={[["", "–"], ...(e.schema.enum as unknown[]).map((v): [string, string] => [writeJson(v), typeof v === "string" ? v : writeJson(v)])]} />;
                     case "boolean": return <Choice {...a} value={value} onChange={set(e.name)} options={[["", "–"], ["true", "true"], ["false", "false"]]} />;
                     case "number": return <input {...a} inputMode="decimal" value={value} onInput={set(e.name)} />;
                     case "text": return <input {...a} value={value} onInput={set(e.name)} />;

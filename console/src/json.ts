@@ -1,4 +1,5 @@
 // Where in a JSON text the value of a JSON pointer stands, and a form's view of a JSON Schema.
+import { readJson, writeJson } from "./exact";
 
 /** The offsets [start, end) of each value of the text by its JSON pointer. The text must be JSON. */
 export function places(text: string): Map<string, [number, number]> {
@@ -8,7 +9,7 @@ export function places(text: string): Map<string, [number, number]> {
     const string = (): string => {
         const from = at++;
         while (text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
-        return JSON.parse(text.slice(from, ++at)) as string;
+        return readJson(text.slice(from, ++at)) as string;
     };
     const value = (pointer: string): void => {
         space();
@@ -72,20 +73,22 @@ export function entries(schema: unknown): Entry[] | undefined {
 export function initial(entry: Entry): string {
     const d = entry.schema.default;
     if (d === undefined) return entry.kind === "boolean" ? (entry.required ? "false" : "") : "";
-    return entry.kind === "json" || entry.kind === "choice" || typeof d !== "string" ? JSON.stringify(d) : d;
+    return entry.kind === "json" || entry.kind === "choice" || typeof d !== "string" ? writeJson(d) : d;
 }
+const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?$/;
 /** The value that the field's text stands for; undefined: the member is left out. Throws if the text is none. */
 export function valueOf(entry: Entry, text: string): unknown {
     if (text === "") return entry.required && (entry.kind === "text" || entry.kind === "long") ? "" : undefined;
     switch (entry.kind) {
     case "text": case "long": return text;
     case "number": {
+        if (JSON_NUMBER.test(text)) return readJson(text); // a long one keeps its text
         const n = Number(text);
         if (!Number.isFinite(n)) throw new Error("must be a number");
         return n;
     }
     case "boolean": return text === "true";
-    default: return JSON.parse(text) as unknown;
+    default: return readJson(text) as unknown;
     }
 }
 

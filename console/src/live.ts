@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { follow, type FeedEvent, type Message, type Problem } from "./api";
 import { visible } from "./hooks";
+import { readJson } from "./exact";
 
 /** problem: why the server refuses the stream. */
 export interface Live { connected: boolean; problem?: Problem | undefined }
@@ -38,7 +39,7 @@ export function useStream(path: string, active: boolean, message: (m: Message) =
 export function useFeed(query: string, active: boolean, ended: (event: FeedEvent) => void): Live {
     const told = useRef(new Set<string>());
     return useStream("/events" + query, active, (m) => {
-        const event = JSON.parse(m.data) as FeedEvent, mark = `${event.execution_id}/${event.seq}`;
+        const event = readJson(m.data) as FeedEvent, mark = `${event.execution_id}/${event.seq}`;
         if (event.execution_id && told.current.has(mark)) return;
         told.current.add(mark);
         if (told.current.size > 20000) told.current.clear();

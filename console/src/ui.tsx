@@ -3,6 +3,7 @@ import { Fragment, type ComponentChild, type ComponentChildren, type TargetedEve
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Problem, saveBlob, serverNow, Store } from "./api";
 import { asProblem, useStore, type Loaded } from "./hooks";
+import { writeJson } from "./exact";
 
 export const T = ({ children }: { children: string | number | null | undefined }) => <bdi>{children}</bdi>;
 
@@ -136,7 +137,7 @@ const SHOWN = 4096;
 /** A JSON value as text. A large one is collapsed: its beginning is shown, and the rest when asked for. */
 export function Value({ value, name, label }: { value: unknown; name: string; label: string }) {
     const [open, setOpen] = useState(false);
-    const text = value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value, null, 2);
+    const text = value === undefined ? "" : typeof value === "string" ? value : writeJson(value, 2);
     if (value === undefined || value === null) return <p class="dim">{value === null ? "null" : "none"}</p>;
     const large = text.length > SHOWN;
     return <div class="value">

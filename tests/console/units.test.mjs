@@ -1,7 +1,7 @@
 // Parts of the console without a page: they are bundled as they are and called here.
 import assert from "node:assert/strict";
 import { getEventListeners, once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import path from "node:path";
 import { after, before, test } from "node:test";
@@ -11,7 +11,7 @@ let dir, c;
 before(async () => {
     const { build } = await import(path.join(ROOT, "console/node_modules/esbuild/lib/main.js"));
     dir = await mkdtemp("/tmp/mr-units-");
-    const names = { "./api": "parser query keys delay get", "./json": "places lineOf brokenAt kindOf entries initial valueOf", "./editor": "syntaxError", "./charts": "ceiling", "./screens/run": "tries signalSchema",
+    const names = { "./api": "parser query keys delay get", "./json": "places lineOf brokenAt kindOf entries initial valueOf", "./editor": "syntaxError", "./charts": "ceiling", "./exact": "readJson writeJson ExactNumber", "./screens/run": "tries signalSchema",
         "./screens/runs": "rates", "./screens/credits": "period", "./screens/operator": "limitOf throughput", "./screens/bulk": "bulkFilter actionsFor", "./screens/log": "fieldsOf joined LINES_MAX",
         "./screens/scheduleform": "NEW bodyOf timesOf said formOf", "./screens/webhookform": "webhookBody", "./hooks": "pauseAfter" };
     const contents = Object.entries(names).map(([file, list]) => `export { ${list.split(" ").join(", ")} } from "${file}";`).join("\n");
@@ -241,4 +241,42 @@ test("lines of the log: fields as in the file, the newest first, and only so man
     const rows = (from, to) => Array.from({ length: to - from }, (_, i) => ({ id: String(from + i), line: null }));
     assert.deepEqual(c.joined(rows(0, 2), rows(2, 4)).map((r) => r.id), ["3", "2", "0", "1"]);
     assert.equal(c.joined(rows(0, c.LINES_MAX), rows(0, 5)).length, c.LINES_MAX);
+});
+
+test("numbers that do not fit a double keep their text", () => {
+    const long = ["9007199254740993", "-9007199254740993", "12345678901234567890", "0.1234567890123456789", "-1.00000000000000000001", "1e400", "-1E+400", "1e-400", "123456789012345678901234567890.5e10"];
+    for (const text of long) {
+        assert.ok(c.readJson(text) instanceof c.ExactNumber, text);
+        assert.equal(c.writeJson(c.readJson(text)), text);
+        assert.equal(c.writeJson(c.readJson(`{"a":[${text},{"b":${text}}],"c":"${text}"}`)), `{"a":[${text},{"b":${text}}],"c":"${text}"}`);
+    }
+    assert.equal(c.readJson("9007199254740993") + 1, 9007199254740993); // it computes as what JSON.parse makes of it
+    assert.equal(c.writeJson({ a: c.readJson("9007199254740993") }, 2), '{\n  "a": 9007199254740993\n}');
+    assert.deepEqual(c.valueOf({ name: "n", kind: "number", required: true, schema: {} }, "9007199254740993").text, "9007199254740993");
+    assert.equal(c.initial({ name: "n", kind: "number", required: true, schema: { default: c.readJson("9007199254740993") } }), "9007199254740993");
+});
+
+test("other JSON is read and written as by JSON", () => {
+    const texts = ["0", "-0", "1", "9007199254740991", "0.1", "1e22", "1.0", "100000000000000000000", "1.50e1", "0.00000000000000000100", "123456789.123456", "true", "null", "[]", '"9007199254740993"',
+        '"\\"9007199254740993"', '{"9007199254740993":"a:1e400","b":[1,2.5,"\\\\"]}', '{"__proto__":{"x":1e400}}', ' [ 1 , "x" ] '];
+    for (const text of texts) {
+        if (!text.includes("__proto__")) assert.deepEqual(c.readJson(text), JSON.parse(text), text);
+        if (!text.includes("1e400,")) assert.equal(c.writeJson(JSON.parse(text)), JSON.stringify(JSON.parse(text)), text);
+    }
+    assert.equal(c.writeJson(c.readJson('{"__proto__":{"x":1e400}}')), '{"__proto__":{"x":1e400}}');
+    assert.equal(c.writeJson(undefined), undefined);
+    for (const text of ["", "[9007199254740993", "01234567890123456789", "9007199254740993x", "-", "1.e400", "+9007199254740993", '{"a":9007199254740993,}']) {
+        const message = (read) => { try { read(text); } catch (error) { return String(error); } };
+        assert.ok(message(JSON.parse), text);
+        assert.equal(message(c.readJson), message(JSON.parse), text);
+    }
+});
+
+test("only one file of the console reads and writes JSON", async () => {
+    const from = path.join(ROOT, "console/src"), found = [];
+    for (const entry of await readdir(from, { recursive: true })) {
+        if (!/\.tsx?$/.test(entry) || entry === "exact.ts") continue;
+        if (/JSON\.(parse|stringify)|\.json\(\)/.test(await readFile(path.join(from, entry), "utf8"))) found.push(entry);
+    }
+    assert.deepEqual(found, []);
 });

@@ -4,6 +4,7 @@ import { can, choose, query, type LogLine } from "../api";
 import { useStream } from "../live";
 import { navigate, useQuery } from "../router";
 import { Choice, Dialog, ErrorBox, Field, Heading, number, Search, T, Table, Time } from "../ui";
+import { readJson } from "../exact";
 
 /** What is kept and can be scrolled through. */
 export const LINES_MAX = 2000;
@@ -48,7 +49,7 @@ function Lines({ path, filter }: { path: string; filter: (change: Record<string,
         setRows((old) => joined(old, added));
     };
     const { connected, problem } = useStream(path, true, (m) => {
-        const data = JSON.parse(m.data) as LogLine | { type: "log.gap" };
+        const data = readJson(m.data) as LogLine | { type: "log.gap" };
         fresh.current.push({ id: String(++count.current), line: "event" in data ? data : null });
         if (fresh.current.length > LINES_MAX) fresh.current.shift();
         timer.current ||= window.setTimeout(show, 250);

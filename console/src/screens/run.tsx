@@ -6,6 +6,7 @@ import { asProblem, MIN_POLL_MS, useLoad, useNow } from "../hooks";
 import { Link, navigate } from "../router";
 import { Act, between, bytes, Dialog, duration, ErrorBox, Field, Heading, notify, number, State, T, Time, Value, Wait } from "../ui";
 import { runName } from "./runs";
+import { readJson, writeJson } from "../exact";
 
 const ended = (run: Pick<Execution, "state">): boolean => run.state !== "queued" && run.state !== "running";
 
@@ -89,7 +90,7 @@ function Children({ run, turn }: { run: Execution; turn: number }) {
 const Events = ({ events }: { events: RunEvent[] }) => <section class="card"><h2>Events</h2>
     <ol class="events" tabIndex={0}>{events.slice(-1000).map((e) => <li key={e.seq}>
         <span class="dim">{e.seq}</span><span>{e.type}</span><Time at={e.at} />
-        <code><T>{Object.keys(e.data).length ? JSON.stringify(e.data).slice(0, 400) : ""}</T></code>
+        <code><T>{Object.keys(e.data).length ? writeJson(e.data).slice(0, 400) : ""}</T></code>
     </li>)}</ol>
     {events.length > 1000 && <p class="dim">The last 1,000 of {number(events.length)}.</p>}
 </section>;
@@ -145,7 +146,7 @@ function SignalDialog({ run, waiting: latest, close }: { run: Execution; waiting
     const [waiting] = useState(latest), [name, setName] = useState(waiting?.signal ?? ""), [other, setOther] = useState(false), program = useLoad(run.id, (signal) => programOf(run, signal).catch(() => null));
     const send = async (data: unknown, key: string) => {
         if (!/^[A-Za-z0-9_.-]{1,64}$/.test(name)) throw new Problem(0, "invalid_name", "The name must have 1 to 64 letters, digits, dots, dashes or underscores.");
-        const answer = await request<{ state: string }>("POST", `/executions/${run.id}/signals/${encodeURIComponent(name)}`, { text: JSON.stringify(data), key });
+        const answer = await request<{ state: string }>("POST", `/executions/${run.id}/signals/${encodeURIComponent(name)}`, { text: writeJson(data), key });
         notify(answer.state === "delivered" ? "The waiting step has got the signal" : "The signal is kept for the next wait");
         close();
     };
@@ -188,7 +189,7 @@ const Facts = ({ run, now }: { run: Execution; now: number }) => <section class=
     {run.retry_of && <><dt>Retry of</dt><dd><Link to={`/runs/${run.retry_of}`}>{run.retry_of}</Link></dd></>}
     {!!retriesOf(run).length && <><dt>Retried by</dt><dd>{retriesOf(run).map((id, i) => <>{i > 0 && ", "}<Link to={`/runs/${id}`}>{id}</Link></>)}</dd></>}
     {run.tags.length > 0 && <><dt>Tags</dt><dd>{run.tags.map((t) => <Link class="tag" to={`/runs?tag=${encodeURIComponent(t)}`}><T>{t}</T></Link>)}</dd></>}
-    {Object.keys(run.metadata).length > 0 && <><dt>Metadata</dt><dd><code><T>{JSON.stringify(run.metadata)}</T></code></dd></>}
+    {Object.keys(run.metadata).length > 0 && <><dt>Metadata</dt><dd><code><T>{writeJson(run.metadata)}</T></code></dd></>}
     {run.files_missing && <><dt>Missing files</dt><dd>{run.files_missing.names.map((n) => <span class="tag"><T>{n}</T></span>)}{run.files_missing.count > run.files_missing.names.length && ` and ${run.files_missing.count - run.files_missing.names.length} more`}</dd></>}
 </dl></section>;
 const retriesOf = (run: Execution): string[] => (run as { retried_by?: string[] }).retried_by ?? [];
@@ -211,7 +212,7 @@ export function Run({ id }: { id: string }) {
         let dirty = false, timer = 0;
         const show = () => { timer = 0; setEvents([...seen.values()].sort((a, b) => a.seq - b.seq)); };
         void follow(`${at}/events`, end.signal, (m) => {
-            const event = JSON.parse(m.data) as RunEvent;
+            const event = readJson(m.data) as RunEvent;
             seen.set(event.seq, event);
             dirty = true;
             timer ||= window.setTimeout(show, 100);

@@ -7,6 +7,7 @@ import { useFeed } from "../live";
 import { Link, useQuery } from "../router";
 import { between, Choice, ErrorBox, Field, Heading, number, Search, State, T, Table, Time, type Column } from "../ui";
 import { Bulk } from "./bulk";
+import { writeJson } from "../exact";
 
 export interface Filters { state: string; responder: string; tag: string; batch: string; schedule: string; from: string; to: string; error: string; error_hash: string; parent: string }
 const NAMES: (keyof Filters)[] = ["state", "responder", "tag", "batch", "schedule", "from", "to", "error", "error_hash", "parent"];
@@ -87,7 +88,7 @@ export function Runs() {
     const [q, change] = useQuery();
     const f = Object.fromEntries(NAMES.map((n) => [n, q.get(n) ?? ""])) as unknown as Filters;
     const live = q.get("live") !== "off", offered = useOffer(), bySchedule = !!f.schedule && !offered?.filters.has("schedule_id");
-    const key = f.schedule && !offered ? "" : JSON.stringify([f, bySchedule]);
+    const key = f.schedule && !offered ? "" : writeJson([f, bySchedule]);
     const pages = usePages<Execution>(key, (after, signal) => bySchedule ? scheduled(f, after, signal) : listed(f, !!f.schedule, after, signal));
     const now = useNow(), fresh = useRef(false), turn = useRef<() => void>(() => undefined), [failed, setFailed] = useState(0);
 

@@ -5,6 +5,7 @@ import { JsonEditor, syntaxError } from "../editor";
 import { asProblem, skills, useLoad } from "../hooks";
 import { navigate } from "../router";
 import { Choice, ErrorBox, Field, Heading, notify, T, Time, Wait } from "../ui";
+import { readJson, writeJson } from "../exact";
 
 type Kind = "cron" | "every" | "at";
 /** What stands in the fields. Times are those of this browser's zone. */
@@ -24,7 +25,7 @@ const isoOf = (local: string): string | null => { const d = new Date(local); ret
 export const formOf = (s: Schedule): Fields => ({
     target: s.workflow_id ? `w/${s.workflow_id}` : `s/${s.skill}`, kind: s.cron ? "cron" : s.every_seconds ? "every" : "at", cron: s.cron ?? "", every: s.every_seconds ? String(s.every_seconds) : "", at: localOf(s.at),
     timezone: s.timezone, overlap: s.overlap, jitter: String(s.jitter_seconds), catchUp: String(s.catch_up_seconds), start: localOf(s.start_at), end: localOf(s.end_at), note: s.note, tags: (s.tags ?? []).join("\n"),
-    inputs: JSON.stringify(s.inputs ?? {}, null, 2),
+    inputs: writeJson(s.inputs ?? {}, 2),
 });
 /** A whole number, or the text as it is: the API says what is wrong with it. */
 const whole = (text: string): number | string => /^-?\d{1,15}$/.test(text.trim()) ? Number(text) : text;
@@ -43,10 +44,10 @@ const membersOf = (f: Fields): Record<string, unknown> => ({
  */
 export function bodyOf(f: Fields, before?: Fields): string {
     const target = f.target.startsWith("s/") ? { skill: f.target.slice(2) } : { workflow_id: f.target.slice(2) }, inputs = f.inputs.trim() || "{}", old = before && membersOf(before);
-    const members = Object.entries({ ...(before ? {} : target), ...membersOf(f) }).filter(([name, value]) => !old || JSON.stringify(old[name]) !== JSON.stringify(value))
-        .map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
+    const members = Object.entries({ ...(before ? {} : target), ...membersOf(f) }).filter(([name, value]) => !old || writeJson(old[name]) !== writeJson(value))
+        .map(([name, value]) => `${writeJson(name)}:${writeJson(value)}`);
     if (f.inputs !== before?.inputs) {
-        JSON.parse(inputs);
+        readJson(inputs);
         members.push(`"inputs":${inputs}`);
     }
     return `{${members.join(",")}}`;

@@ -5,6 +5,7 @@ import { asProblem, skills, useLoad } from "../hooks";
 import { navigate } from "../router";
 import { Choice, Dialog, ErrorBox, Field, Heading, notify, T, Wait } from "../ui";
 import { said } from "./scheduleform";
+import { writeJson } from "../exact";
 
 const EVENTS = ["execution.started", "execution.waiting", "execution.succeeded", "execution.failed", "execution.stopped", "webhook.disabled", "budget.soft", "budget.exceeded", "credits.low", "credits.spend_high"] as const;
 const ENDS = ["execution.succeeded", "execution.failed", "execution.stopped"];
@@ -19,7 +20,7 @@ const membersOf = (f: Fields): Record<string, unknown> => {
 /** The body of the request: of a change only what was changed, so that what others have changed meanwhile stays. A member that is null is removed. */
 export const webhookBody = (f: Fields, before?: Fields): Record<string, unknown> => {
     const old = before && membersOf(before);
-    return Object.fromEntries(Object.entries(membersOf(f)).filter(([name, value]) => !old || JSON.stringify(old[name]) !== JSON.stringify(value)));
+    return Object.fromEntries(Object.entries(membersOf(f)).filter(([name, value]) => !old || writeJson(old[name]) !== writeJson(value)));
 };
 
 /** Shows a secret once: the server does not tell it again. */

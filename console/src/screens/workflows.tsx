@@ -4,6 +4,7 @@ import { asProblem, useLoad, usePages } from "../hooks";
 import { InputsForm, JsonEditor, syntaxError } from "../editor";
 import { Link, navigate } from "../router";
 import { Act, ErrorBox, Heading, notify, T, Table, Time, Value, Wait } from "../ui";
+import { readJson, writeJson } from "../exact";
 
 export function Workflows() {
     const pages = usePages<WorkflowItem>("workflows", async (after, signal) => {
@@ -70,7 +71,7 @@ function Edit({ id, from, version }: { id: string | undefined; from: string; ver
         }
         setBusy(false);
     };
-    const format = () => setText(JSON.stringify(JSON.parse(text), null, 2));
+    const format = () => setText(writeJson(readJson(text), 2));
     return <>
         {id && <p class="dim">Version {version}. Storing makes a new version; runs that were accepted before keep theirs.</p>}
         <ErrorBox problem={problem && (problem.errors.length ? new Problem(problem.status, problem.code, problem.message) : problem)} />
@@ -86,7 +87,7 @@ export function WorkflowEdit({ id }: { id: string | undefined }) {
     const title = id ? `Edit ${loaded.data?.name ?? id}` : "New workflow";
     return <>
         <Heading title={title}><T>{title}</T></Heading>
-        {id ? <Wait of={loaded}>{({ name, description, program, version }) => <Edit id={id} version={version} from={JSON.stringify({ name, description, program }, null, 2)} />}</Wait> :
-            <Edit id={undefined} version={0} from={JSON.stringify(TEMPLATE, null, 2)} />}
+        {id ? <Wait of={loaded}>{({ name, description, program, version }) => <Edit id={id} version={version} from={writeJson({ name, description, program }, 2)} />}</Wait> :
+            <Edit id={undefined} version={0} from={writeJson(TEMPLATE, 2)} />}
     </>;
 }
