@@ -14,10 +14,10 @@ struct job_parse {
 };
 
 static const char *const known_members[] = {
-    "argv",      "skill_dir",     "run_dir",    "stdin",   "timeout_ms",     "grace_ms",
-    "memory_mb", "disk_mb",       "network",    "uid",     "files",          "artifacts",
-    "env",       "processes_max", "stdout_max", "log_max", "accept_missing", "artifacts_max",
-    "warm",      "warm_dir",      "last",
+    "argv",      "skill_dir",     "run_dir",    "stdin",       "timeout_ms",     "grace_ms",
+    "memory_mb", "disk_mb",       "network",    "uid",         "files",          "artifacts",
+    "env",       "processes_max", "stdout_max", "log_max",     "accept_missing", "artifacts_max",
+    "warm",      "warm_dir",      "last",       "traceparent", "tracestate",
 };
 
 static void job_error(struct job_parse *p, const char *name, const char *what)
@@ -153,6 +153,25 @@ static void parse_accept_missing(struct job_parse *p, struct runner_job *job)
     }
 }
 
+static const char *optional_text(struct job_parse *p, const char *name)
+{
+    json_object *v = json_get(p->root, name);
+    const char *text = v ? plain_text(p->ctx, v) : NULL;
+    if (v && !text)
+        job_error(p, name, "must be a string without NUL");
+    return text;
+}
+
+static void parse_trace(struct job_parse *p, struct runner_job *job)
+{
+    job->trace.traceparent = optional_text(p, "traceparent");
+    job->trace.tracestate = optional_text(p, "tracestate");
+    if (!job->warm && job->trace.traceparent)
+        job_error(p, "traceparent", "needs warm");
+    if (!job->trace.traceparent && job->trace.tracestate)
+        job_error(p, "tracestate", "needs traceparent");
+}
+
 static void parse_stdin(struct job_parse *p, struct runner_job *job)
 {
     json_object *v = json_get(p->root, "stdin");
@@ -207,6 +226,7 @@ enum err runner_job_parse(void *ctx, const char *text, size_t size, struct runne
     if (!job->warm && job->work_parent != job->run_dir)
         job_error(&p, "warm_dir", "needs warm");
     parse_stdin(&p, job);
+    parse_trace(&p, job);
     parse_job_limits(&p, job);
     parse_files(&p, job);
     parse_env(&p, job);

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "runner/warm_protocol.h"
 
 struct runner_file {
     /* absolute path of a file that the executor owns */
@@ -34,6 +35,8 @@ struct runner_job {
     bool warm;
     /* with `warm`: the process ends after this job */
     bool last;
+    /* with `warm`: for the job's line */
+    struct warm_trace trace;
     /* the folder that holds work/: warm_dir, otherwise run_dir */
     const char *work_parent;
     /* the slot's uid; 0 if the job has none, which is an error if the runner is root */

@@ -31,7 +31,8 @@ enum {
 enum err warm_prepare(struct supervised_run *r, const char **why_r)
 {
     const struct runner_job *job = r->job;
-    r->exchange = warm_exchange_new(r->job_ctx, job->stdin_text, job->stdin_bytes, job->stdout_max);
+    r->exchange =
+        warm_exchange_new(r->job_ctx, job->stdin_text, job->stdin_bytes, &job->trace, job->stdout_max);
     *why_r = "the system has no random numbers";
     return r->exchange ? OK : ERR_INTERNAL;
 }

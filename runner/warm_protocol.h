@@ -17,6 +17,9 @@ struct warm_exchange {
     char *request;
     size_t request_bytes, sent;
     char token[WARM_TOKEN_LENGTH + 1];
+    /* what follows the token in its word: ";", the traceparent, and if there is one ";" and the tracestate;
+     * "" without a trace */
+    char *trace;
     /* the answer as far as it was received, without its newline */
     char *line;
     size_t line_bytes;
@@ -37,9 +40,16 @@ enum warm_answer {
     WARM_BROKEN,
 };
 
+/* The trace of a job, as the headers of these names; both may be NULL. Any bytes: what is not a letter, a
+ * digit or a mark, and % and ;, is written as % and two hexadecimal digits. */
+struct warm_trace {
+    const char *traceparent, *tracestate;
+};
+
 /* A new exchange with a random token, which `ctx` owns. `inputs` is one JSON text; the line breaks between
  * its tokens become blanks. NULL: the system has no random numbers. */
-struct warm_exchange *warm_exchange_new(void *ctx, const char *inputs, size_t size, uint64_t answer_max);
+struct warm_exchange *warm_exchange_new(void *ctx, const char *inputs, size_t size,
+                                        const struct warm_trace *trace, uint64_t answer_max);
 /* Takes output of the command. With WARM_OK and WARM_ERROR, *text_r is the outputs or the message; with
  * WARM_BROKEN, the line. It is owned by the exchange. Call it no more after anything but WARM_NONE: set
  * extra_output instead. */

@@ -68,6 +68,7 @@ enum trace_span {
     TRACE_SPAN_TRY = 5,
     TRACE_SPAN_MODEL = 6,
     TRACE_SPAN_DELIVERY = 7,
+    TRACE_SPAN_COMMAND = 8,
 };
 struct trace_key {
     enum trace_span span;

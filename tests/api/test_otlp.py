@@ -8,6 +8,7 @@ import threading
 
 import pytest
 import requests
+from skills import Space, probe
 from stack import ROOT, eventually
 from test_state_dump import dump, total
 
@@ -117,6 +118,37 @@ def test_a_run_that_fails_says_so_in_a_word(workspace, client, receiver):
     spans = {s["name"]: s for s in receiver.await_spans("a" * 32, ["accept", "queue", "run", "no"])}
     assert (spans["run"]["status"], spans["run"]["message"]) == ("STATUS_CODE_ERROR", "step_failed")
     assert spans["no"]["status"] == "STATUS_CODE_ERROR" and SECRET not in "".join(receiver.lines)
+
+
+COLD = "import json, os, sys; sys.stdin.read(); print(json.dumps({'parent': os.environ['TRACEPARENT']}))"
+WARM = """
+import json, sys
+for line in sys.stdin:
+    _, token, inputs = line.split(" ", 2)
+    print("error" if "fail" in json.loads(inputs) else "ok", token, json.dumps({"parent": token.split(";")[1]}), flush=True)
+"""
+
+
+@pytest.mark.parametrize("main", [COLD, WARM])
+def test_each_job_of_a_command_is_a_span(workspace, receiver, main):
+    warm = main is WARM
+    probe(workspace, main, runner={"type": "command", "argv": ["python3", "./main.py"], **({"mode": "warm"} if warm else {})})
+    space = Space(workspace)
+    for trace in ("1" if warm else "2") * 32, ("3" if warm else "4") * 32:
+        id = space.started("probe", headers={"traceparent": f"00-{trace}-{SPAN}-01"})
+        parent = space.client.finished(id)["detail"]["output"]["parent"]
+        spans = {s["name"]: s for s in receiver.await_spans(trace, ["accept", "queue", "run", "command"])}
+        assert parent == f"00-{trace}-{spans['command']['id']}-01" and spans["command"]["parent"] == spans["run"]["id"]
+        assert spans["command"]["status"] is None, spans
+
+
+def test_a_job_that_fails_says_so_in_its_span(workspace, receiver):
+    probe(workspace, WARM, runner={"type": "command", "mode": "warm", "argv": ["python3", "./main.py"]})
+    space = Space(workspace)
+    space.client.finished(space.started("probe", {"fail": SECRET}, headers={"traceparent": f"00-{'5' * 32}-{SPAN}-01"}))
+    spans = {s["name"]: s for s in receiver.await_spans("5" * 32, ["accept", "queue", "run", "command"])}
+    assert (spans["command"]["status"], spans["command"]["message"]) == ("STATUS_CODE_ERROR", "step_failed")
+    assert SECRET not in "".join(receiver.lines)
 
 
 def recorded(stack, workspace):

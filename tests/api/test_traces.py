@@ -2,7 +2,7 @@
 import re
 
 import pytest
-from skills import Space, probe
+from skills import EXAMPLES, Space, probe
 from stack import Effects
 
 TRACE, SPAN, STATE = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"
@@ -130,6 +130,28 @@ def test_a_skill_gets_the_trace_in_its_environment(workspace):
     done = space.client.finished(space.started("probe"))
     parent = done["detail"]["output"]["TRACEPARENT"]
     assert parent.split("-")[1] == done["trace_id"] == own(done) and done["detail"]["output"]["TRACESTATE"] is None
+
+
+WARM = {"type": "command", "mode": "warm", "argv": ["python3", "./main.py"]}
+HELPER = (EXAMPLES / "fibonacci/warm.py").read_text()
+
+
+def test_each_job_of_a_warm_skill_gets_its_trace(workspace):
+    probe(workspace, HELPER + "\nserve(lambda inputs: {'pid': os.getpid(), **{k: os.environ.get(k) for k in ('TRACEPARENT', 'TRACESTATE')}})",
+          runner=WARM)
+    space = Space(workspace)
+
+    def ran(**more):
+        done = space.client.finished(space.started("probe", **more))
+        return done, done["detail"]["output"]
+    difficult = {"traceparent": PARENT, "tracestate": "a=x y;%20z, b=1"}
+    done, first = ran(headers=SENT)
+    assert (first["TRACEPARENT"], first["TRACESTATE"]) == (PARENT, STATE) and done["trace_id"] == TRACE
+    done, second = ran()
+    assert second["TRACEPARENT"].split("-")[1] == done["trace_id"] == own(done) and second["TRACESTATE"] is None
+    third = ran(headers=difficult)[1]
+    assert (third["TRACEPARENT"], third["TRACESTATE"]) == (PARENT, difficult["tracestate"])
+    assert first["pid"] == second["pid"] == third["pid"]
 
 
 def test_a_trace_survives_the_executor(stack, workspace, client, effects):

@@ -56,8 +56,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     void *ctx = talloc_new(NULL);
     size_t one_n, many_n;
-    struct warm_exchange *one = warm_exchange_new(ctx, "{}", 2, ANSWER_MAX);
-    struct warm_exchange *many = warm_exchange_new(ctx, "{}", 2, ANSWER_MAX);
+    /* every other input is answered as if the job had a trace */
+    const struct warm_trace trace = {.traceparent = size % 2 ? "00-a-b-01" : NULL};
+    struct warm_exchange *one = warm_exchange_new(ctx, "{}", 2, &trace, ANSWER_MAX);
+    struct warm_exchange *many = warm_exchange_new(ctx, "{}", 2, &trace, ANSWER_MAX);
     if (size > 1) {
         size_t piece = data[0] ? data[0] : 1;
         enum warm_answer a = feed(one, data + 1, size - 1, size * WARM_TOKEN_LENGTH, &one_n);

@@ -404,6 +404,29 @@ def test_a_waiting_process_that_is_killed_ends_the_runner(box):
     assert not box.warm_dir.exists()
 
 
+SHOW_TRACE = {
+    "py": "import os\nfrom warm import serve\nserve(lambda inputs: {k: os.environ[k] for k in ('TRACEPARENT', 'TRACESTATE') if k in os.environ})\n",
+    "js": "require('./warm').serve(() => Object.fromEntries(['TRACEPARENT', 'TRACESTATE'].filter((k) => k in process.env)"
+          ".map((k) => [k, process.env[k]])));\n",
+}
+
+
+@pytest.mark.parametrize("example", ["fibonacci", "fibonacci-js"])
+def test_the_helpers_show_each_job_its_trace(box, example):
+    manifest = json.loads((ROOT / "examples/skills" / example / "skill.json").read_text())
+    language = "js" if example.endswith("js") else "py"
+    if language == "js" and not pathlib.Path("/usr/bin/node").exists():
+        pytest.skip("needs Node")
+    shutil.copytree(ROOT / "examples/skills" / example, box.skill, dirs_exist_ok=True)
+    (box.skill / f"main.{language}").write_text(SHOW_TRACE[language])
+    parent, state = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "a=x y;%20z, b=1"
+    for trace in {"traceparent": parent, "tracestate": state}, {"traceparent": parent}, {}, {"traceparent": parent, "tracestate": "b=2"}:
+        job = box.job(manifest["runner"]["argv"], memory_mb=manifest["memory_mb"], warm=True, warm_dir=str(box.warm_dir), **trace)
+        box.send(job)
+        assert outputs(box.take(job)) == {k.upper(): v for k, v in trace.items()}
+    box.leave()
+
+
 @pytest.mark.parametrize("example", ["fibonacci", "fibonacci-js"])
 def test_the_helpers_of_the_examples_work(box, example):
     manifest = json.loads((ROOT / "examples/skills" / example / "skill.json").read_text())

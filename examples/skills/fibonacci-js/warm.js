@@ -3,6 +3,8 @@
 //     const warm = require('./warm');
 //     warm.serve(async (inputs) => ({ result: inputs.n + 1 }));
 //
+// While the function runs, the environment variables TRACEPARENT and TRACESTATE say to which trace the job belongs (docs/traces.md), for
+// OpenTelemetry and for child processes.
 // An error of the function fails the job with its message and leaves its stack in the log; the process takes the next job.
 'use strict';
 const fs = require('fs');
@@ -17,6 +19,14 @@ async function answer(handle, token, inputs) {
     console.error(error && error.stack ? error.stack : error);
     return `error ${token} ${String(error).replace(/\n/g, ' ')}`;
   }
+}
+
+function setTrace(token) {
+  const [, ...parts] = token.split(';'); // of a token without a trace there are none
+  ['TRACEPARENT', 'TRACESTATE'].forEach((name, i) => {
+    if (parts[i]) process.env[name] = decodeURIComponent(parts[i]);
+    else delete process.env[name];
+  });
 }
 
 function write(text) {
@@ -36,6 +46,7 @@ async function* lines() {
 exports.serve = async (handle) => {
   for await (const line of lines()) {
     const [, token] = line.split(' ', 2);
+    setTrace(token);
     process.chdir('/work'); // the job before may have left it
     write(await answer(handle, token, line.slice(line.indexOf(' ', 4) + 1)));
   }

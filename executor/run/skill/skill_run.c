@@ -47,7 +47,31 @@ struct skill_run {
     const char *run_dir;
     /* from the command's start */
     int64_t timeout_ms;
+    /* wall time at which the runner got the job */
+    int64_t given_ms;
 };
+
+/* --- the command's span --- */
+
+static struct trace_key command_key(const struct active_run *run)
+{
+    return (struct trace_key){.span = TRACE_SPAN_COMMAND, .try = run->row.attempt};
+}
+
+/* `reason` may be REASON_NONE although it failed: the span of the run says why. */
+static void trace_command(struct active_run *run, bool failed, enum failure_reason reason)
+{
+    const struct skill_run *s = run->state;
+    run_trace_span(&run->trace, &(struct run_span){
+                                    .key = command_key(run),
+                                    .above = {.span = TRACE_SPAN_RUN},
+                                    .step = "command",
+                                    .type = "skill",
+                                    .start_ms = s->given_ms,
+                                    .failed = failed,
+                                    .reason = reason_name(reason),
+                                });
+}
 
 static void on_command_started(void *arg)
 {
@@ -236,6 +260,7 @@ static void on_command_ended(void *arg, json_object *record)
                                .wallclock_ms = json_object_get_int64(json_get(record, "wallclock_ms")),
                                .reusable = json_object_get_boolean(json_get(record, "reusable")),
                                .started = !record || json_object_get_boolean(json_get(record, "started"))};
+    trace_command(run, e->verdict.reason != REASON_NONE, e->verdict.reason);
     e->record = json_own(e, json_object_get(record));
     if (e->verdict.reason == REASON_INTERNAL)
         log_error("skill.runner_failed", "execution=%s message=\"%s\"", run->row.id.text, e->verdict.error);
@@ -260,18 +285,20 @@ static json_object *accepted_missing(const char *setting)
     return array;
 }
 
-/* The variables by which OpenTelemetry passes a trace to a command. */
-static json_object *trace_environment(const struct active_run *run)
+/* Adds the trace to the job: a command gets the variables by which OpenTelemetry passes one on; for a warm
+ * one, whose environment is that of its process, the same goes into the job's line. */
+static void add_trace(const struct active_run *run, bool warm, json_object *job)
 {
-    struct trace_context below =
-        trace_below(&run->trace.context, &run->row.id, (struct trace_key){.span = TRACE_SPAN_RUN});
+    struct trace_context below = trace_below(&run->trace.context, &run->row.id, command_key(run));
     char text[TRACE_PARENT_TEXT];
-    json_object *environment = json_object_new_object();
+    json_object *to = warm ? job : json_object_new_object();
     trace_parent_text(&below, text);
-    json_object_object_add(environment, "TRACEPARENT", json_object_new_string(text));
+    json_object_object_add(to, warm ? "traceparent" : "TRACEPARENT", json_object_new_string(text));
     if (run->trace.state)
-        json_object_object_add(environment, "TRACESTATE", json_object_new_string(run->trace.state));
-    return environment;
+        json_object_object_add(to, warm ? "tracestate" : "TRACESTATE",
+                               json_object_new_string(run->trace.state));
+    if (!warm)
+        json_object_object_add(job, "env", to);
 }
 
 static json_object *describe_runner_job(const struct active_run *run, int64_t timeout_ms)
@@ -285,8 +312,7 @@ static json_object *describe_runner_job(const struct active_run *run, int64_t ti
         json_object_object_add(job, "files", json_object_get(s->files));
     if (*c->executor.sandbox_accept_missing)
         json_object_object_add(job, "accept_missing", accepted_missing(c->executor.sandbox_accept_missing));
-    if (!m->warm) /* the environment of a warm command is that of its process */
-        json_object_object_add(job, "env", trace_environment(run));
+    add_trace(run, m->warm, job);
     talloc_free(dir);
     return job;
 }
@@ -304,6 +330,7 @@ static void launch_runner(void *arg)
     if (timeout_ms > left_ms)
         timeout_ms = left_ms > 1 ? left_ms : 1;
     s->timeout_ms = timeout_ms;
+    s->given_ms = clock_wall_ms();
     json_object *job = describe_runner_job(run, timeout_ms);
     s->runner = s->warm ? warm_worker_start(s->warm, job, &events, run)
                         : runner_process_start(run->exec, job, &events, run);
@@ -500,6 +527,8 @@ static void detach_running_job(struct active_run *run)
 static void detach_runner(struct active_run *run)
 {
     struct skill_run *s = run->state;
+    if (s->runner)
+        trace_command(run, true, REASON_NONE);
     if (s->runner && executor_may_record(run->exec)) {
         stopped_skill_take_runner(run, s->cached_skill, s->sandbox, s->runner, s->run_dir, s->warm);
     } else if (s->runner) {

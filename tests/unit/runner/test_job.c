@@ -86,3 +86,24 @@ Test(job, has_a_folder_of_its_own_for_a_warm_process)
     cr_expect_eq(parse_job(ctx, "{" BASE ",\"warm\":true,\"warm_dir\":\"w\"}", &job), ERR_INVALID);
     talloc_free(ctx);
 }
+
+Test(job, has_a_trace_for_a_warm_command_only)
+{
+    static const char *const wrong[] = {
+        "{" BASE ",\"traceparent\":\"x\"}",
+        "{" BASE ",\"warm\":true,\"tracestate\":\"x\"}",
+        "{" BASE ",\"warm\":true,\"traceparent\":1}",
+        "{" BASE ",\"warm\":true,\"traceparent\":\"x\\u0000\"}",
+    };
+    void *ctx = talloc_new(NULL);
+    struct runner_job *job;
+    cr_assert_eq(parse_job(ctx, "{" BASE ",\"warm\":true,\"traceparent\":\"x\",\"tracestate\":\"y\"}", &job),
+                 OK);
+    cr_expect_str_eq(job->trace.traceparent, "x");
+    cr_expect_str_eq(job->trace.tracestate, "y");
+    cr_assert_eq(parse_job(ctx, "{" BASE ",\"warm\":true}", &job), OK);
+    cr_expect(!job->trace.traceparent && !job->trace.tracestate);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        cr_expect_eq(parse_job(ctx, wrong[i], &job), ERR_INVALID, "%s", wrong[i]);
+    talloc_free(ctx);
+}

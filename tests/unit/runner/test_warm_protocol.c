@@ -7,11 +7,14 @@
 
 enum { ANSWER_MAX = 20 };
 
+#define PARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+static const struct warm_trace no_trace, sent = {PARENT, "a=1, b=x y;%z"};
+
 /* Feeds the format, whose `%s` is the token, in pieces. Checks the text that comes with the answer. */
 static void expect_answer(const char *format, size_t piece, enum warm_answer wanted, const char *text)
 {
     void *ctx = talloc_new(NULL);
-    struct warm_exchange *x = warm_exchange_new(ctx, "{}", 2, ANSWER_MAX);
+    struct warm_exchange *x = warm_exchange_new(ctx, "{}", 2, &no_trace, ANSWER_MAX);
     const char *got = NULL;
     size_t size = 0;
     enum warm_answer answer = WARM_NONE;
@@ -33,7 +36,7 @@ Test(warm_protocol, writes_the_job_in_one_line)
     static const char inputs[] = "{\"a\":\r\n1,\"b\":\"x\\ny\"}\n";
     char line[200];
     void *ctx = talloc_new(NULL);
-    struct warm_exchange *x = warm_exchange_new(ctx, inputs, sizeof inputs - 1, ANSWER_MAX);
+    struct warm_exchange *x = warm_exchange_new(ctx, inputs, sizeof inputs - 1, &no_trace, ANSWER_MAX);
     int n = snprintf(line, sizeof line, "run %s {\"a\":  1,\"b\":\"x\\ny\"} \n", x->token);
     cr_assert_eq(x->request_bytes, (size_t)n);
     cr_expect_arr_eq(x->request, line, (size_t)n);
@@ -43,8 +46,8 @@ Test(warm_protocol, writes_the_job_in_one_line)
 Test(warm_protocol, has_a_new_token_for_each_job)
 {
     void *ctx = talloc_new(NULL);
-    const struct warm_exchange *a = warm_exchange_new(ctx, "{}", 2, ANSWER_MAX);
-    const struct warm_exchange *b = warm_exchange_new(ctx, "{}", 2, ANSWER_MAX);
+    const struct warm_exchange *a = warm_exchange_new(ctx, "{}", 2, &no_trace, ANSWER_MAX);
+    const struct warm_exchange *b = warm_exchange_new(ctx, "{}", 2, &no_trace, ANSWER_MAX);
     cr_expect_eq(strlen(a->token), WARM_TOKEN_LENGTH);
     cr_expect_str_neq(a->token, b->token);
     talloc_free(ctx);
@@ -80,10 +83,55 @@ Test(warm_protocol, notices_output_after_the_answer)
     const char *text;
     size_t size;
     for (int more = 0; more < 2; more++) {
-        struct warm_exchange *x = warm_exchange_new(ctx, "{}", 2, ANSWER_MAX);
+        struct warm_exchange *x = warm_exchange_new(ctx, "{}", 2, &no_trace, ANSWER_MAX);
         const char *output = talloc_asprintf(ctx, "ok %s {}\n%s", x->token, more ? "x" : "");
         cr_assert_eq(warm_exchange_feed(x, output, strlen(output), &text, &size), WARM_OK);
         cr_expect_eq(x->extra_output, more == 1);
+    }
+    talloc_free(ctx);
+}
+
+Test(warm_protocol, puts_the_trace_into_the_word_of_the_token)
+{
+    char line[200];
+    void *ctx = talloc_new(NULL);
+    struct warm_exchange *x = warm_exchange_new(ctx, "{}", 2, &sent, ANSWER_MAX);
+    int n = snprintf(line, sizeof line, "run %s;" PARENT ";a=1,%%20b=x%%20y%%3B%%25z {}\n", x->token);
+    cr_assert_eq(x->request_bytes, (size_t)n);
+    cr_expect_arr_eq(x->request, line, (size_t)n);
+    x = warm_exchange_new(ctx, "{}", 2, &(struct warm_trace){.traceparent = PARENT}, ANSWER_MAX);
+    n = snprintf(line, sizeof line, "run %s;" PARENT " {}\n", x->token);
+    cr_assert_eq(x->request_bytes, (size_t)n);
+    cr_expect_arr_eq(x->request, line, (size_t)n);
+    x = warm_exchange_new(ctx, "{}", 2, &(struct warm_trace){.traceparent = "\x7f\xc3\n"}, ANSWER_MAX);
+    n = snprintf(line, sizeof line, "run %s;%%7F%%C3%%0A {}\n", x->token);
+    cr_assert_eq(x->request_bytes, (size_t)n);
+    cr_expect_arr_eq(x->request, line, (size_t)n);
+    talloc_free(ctx);
+}
+
+Test(warm_protocol, takes_an_answer_with_and_without_the_trace)
+{
+    static const struct {
+        const char *after_token;
+        enum warm_answer wanted;
+    } answers[] = {
+        {";" PARENT ";a=1,%20b=x%20y%3B%25z 12345678901234567890\n", WARM_OK},
+        {" {}\n", WARM_OK},
+        {";" PARENT ";a=1,%20b=x%20y%3B%25z 123456789012345678901\n", WARM_TOO_LONG},
+        {";" PARENT " {}\n", WARM_BROKEN},
+        {"; {}\n", WARM_BROKEN},
+        {";" PARENT ";a=1,%20b=x%20y%3B%25z{}\n", WARM_BROKEN},
+        {";" PARENT ";a=1,%20b=x%20y%3B%25z; {}\n", WARM_BROKEN},
+    };
+    void *ctx = talloc_new(NULL);
+    const char *text;
+    size_t size;
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        struct warm_exchange *x = warm_exchange_new(ctx, "{}", 2, &sent, ANSWER_MAX);
+        const char *output = talloc_asprintf(ctx, "ok %s%s", x->token, answers[i].after_token);
+        cr_expect_eq(warm_exchange_feed(x, output, strlen(output), &text, &size), answers[i].wanted, "%s",
+                     output);
     }
     talloc_free(ctx);
 }
