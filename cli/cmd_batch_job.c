@@ -17,14 +17,10 @@ static json_object *job_json(struct cli *cli, const struct bulk_job *job)
 
 int cmd_batch_job_list(struct cli *cli, int argc, char **argv)
 {
-    const char *text = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace, after = {{0}};
     struct bulk_job *list;
     size_t n = PAGE;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0))
-        return CLI_USAGE;
-    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    int code = cli_begin(cli, argc, argv, NULL, NULL, 0, STATEMENT_S, &workspace);
     if (code != CLI_DONE)
         return code;
     json_object *rows = json_object_new_array();

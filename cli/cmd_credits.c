@@ -224,12 +224,8 @@ int cmd_credits_list(struct cli *cli, int argc, char **argv)
 
 int cmd_credits_balance(struct cli *cli, int argc, char **argv)
 {
-    const char *text = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0))
-        return CLI_USAGE;
-    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    int code = cli_begin(cli, argc, argv, NULL, NULL, 0, STATEMENT_S, &workspace);
     if (code != CLI_DONE)
         return code;
     struct workspace *w;

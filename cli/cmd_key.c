@@ -66,12 +66,8 @@ int cmd_key_create(struct cli *cli, int argc, char **argv)
 
 int cmd_key_list(struct cli *cli, int argc, char **argv)
 {
-    const char *text = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0))
-        return CLI_USAGE;
-    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    int code = cli_begin(cli, argc, argv, NULL, NULL, 0, STATEMENT_S, &workspace);
     if (code != CLI_DONE)
         return code;
     struct api_key *list;
@@ -87,12 +83,9 @@ int cmd_key_list(struct cli *cli, int argc, char **argv)
 
 int cmd_key_revoke(struct cli *cli, int argc, char **argv)
 {
-    const char *text = NULL, *key_text;
-    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
+    const char *key_text;
     id workspace, key;
-    if (!cli_parse(cli, argc, argv, options, &key_text, 1))
-        return CLI_USAGE;
-    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    int code = cli_begin(cli, argc, argv, NULL, &key_text, 1, STATEMENT_S, &workspace);
     if (code == CLI_DONE)
         code = cli_key(cli, &workspace, key_text, &key);
     if (code != CLI_DONE)

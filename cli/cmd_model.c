@@ -110,14 +110,10 @@ int cmd_model_put(struct cli *cli, int argc, char **argv)
 
 int cmd_model_list(struct cli *cli, int argc, char **argv)
 {
-    const char *text = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace;
     struct model *list;
     size_t n;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0))
-        return CLI_USAGE;
-    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    int code = cli_begin(cli, argc, argv, NULL, NULL, 0, STATEMENT_S, &workspace);
     if (code != CLI_DONE)
         return code;
     enum err e = model_list(cli->db, cli->ctx, &workspace, &list, &n);
@@ -131,12 +127,9 @@ int cmd_model_list(struct cli *cli, int argc, char **argv)
 
 int cmd_model_delete(struct cli *cli, int argc, char **argv)
 {
-    const char *text = NULL, *alias;
-    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
+    const char *alias;
     id workspace;
-    if (!cli_parse(cli, argc, argv, options, &alias, 1))
-        return CLI_USAGE;
-    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    int code = cli_begin(cli, argc, argv, NULL, &alias, 1, STATEMENT_S, &workspace);
     if (code != CLI_DONE)
         return code;
     enum err e = model_delete(cli->db, &workspace, alias);

@@ -49,15 +49,12 @@ static json_object *list_json(const struct price_list *l, bool in_force)
 
 int cmd_price_list(struct cli *cli, int argc, char **argv)
 {
-    const char *text = NULL;
     bool all = false;
-    const struct cli_option options[] = {{"workspace", .text_r = &text}, {"all", .flag_r = &all}, {0}};
+    const struct cli_option options[] = {{"all", .flag_r = &all}, {0}};
     struct shown_price_list *list;
     size_t n;
     id workspace;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0))
-        return CLI_USAGE;
-    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    int code = cli_begin(cli, argc, argv, options, NULL, 0, STATEMENT_S, &workspace);
     if (code != CLI_DONE)
         return code;
     enum err e = price_lists_shown(cli->db, cli->ctx, &workspace, all, &list, &n);

@@ -81,12 +81,8 @@ int cmd_secret_set(struct cli *cli, int argc, char **argv)
 
 int cmd_secret_list(struct cli *cli, int argc, char **argv)
 {
-    const char *text = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0))
-        return CLI_USAGE;
-    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    int code = cli_begin(cli, argc, argv, NULL, NULL, 0, STATEMENT_S, &workspace);
     if (code != CLI_DONE)
         return code;
     struct secret *list;
@@ -106,12 +102,9 @@ int cmd_secret_list(struct cli *cli, int argc, char **argv)
 
 int cmd_secret_delete(struct cli *cli, int argc, char **argv)
 {
-    const char *text = NULL, *name;
-    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
+    const char *name;
     id workspace;
-    if (!cli_parse(cli, argc, argv, options, &name, 1))
-        return CLI_USAGE;
-    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    int code = cli_begin(cli, argc, argv, NULL, &name, 1, STATEMENT_S, &workspace);
     if (code != CLI_DONE)
         return code;
     enum err e = secret_delete(cli->db, &workspace, name);

@@ -131,17 +131,14 @@ static enum err check_price(struct cli *cli, const id *workspace, const struct m
 
 int cmd_skill_install(struct cli *cli, int argc, char **argv)
 {
-    const char *text = NULL, *dir;
+    const char *dir;
     bool is_development = false;
-    const struct cli_option options[] = {
-        {"workspace", .text_r = &text}, {"development", .flag_r = &is_development}, {0}};
+    const struct cli_option options[] = {{"development", .flag_r = &is_development}, {0}};
     id workspace;
     struct package *package;
     struct manifest *m;
     struct json_problems *p = json_problems_new(cli->ctx);
-    if (!cli_parse(cli, argc, argv, options, &dir, 1))
-        return CLI_USAGE;
-    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    int code = cli_begin(cli, argc, argv, options, &dir, 1, STATEMENT_S, &workspace);
     if (code != CLI_DONE)
         return code;
     if (!cli_read_skill(cli, dir, &package, &m))
@@ -158,14 +155,10 @@ int cmd_skill_install(struct cli *cli, int argc, char **argv)
 
 int cmd_skill_list(struct cli *cli, int argc, char **argv)
 {
-    const char *text = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace;
     struct skill *list;
     size_t n;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0))
-        return CLI_USAGE;
-    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    int code = cli_begin(cli, argc, argv, NULL, NULL, 0, STATEMENT_S, &workspace);
     if (code != CLI_DONE)
         return code;
     enum err e = skill_list(cli->db, cli->ctx, &workspace, &list, &n);
@@ -186,12 +179,9 @@ int cmd_skill_list(struct cli *cli, int argc, char **argv)
 
 int cmd_skill_remove(struct cli *cli, int argc, char **argv)
 {
-    const char *text = NULL, *slug;
-    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
+    const char *slug;
     id workspace;
-    if (!cli_parse(cli, argc, argv, options, &slug, 1))
-        return CLI_USAGE;
-    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    int code = cli_begin(cli, argc, argv, NULL, &slug, 1, STATEMENT_S, &workspace);
     if (code != CLI_DONE)
         return code;
     enum err e = skill_archive(cli->db, &workspace, slug, clock_wall_ms());

@@ -195,12 +195,8 @@ int cmd_workflow_put(struct cli *cli, int argc, char **argv)
 
 int cmd_workflow_list(struct cli *cli, int argc, char **argv)
 {
-    const char *text = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace, after = {{0}};
-    if (!cli_parse(cli, argc, argv, options, NULL, 0))
-        return CLI_USAGE;
-    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    int code = cli_begin(cli, argc, argv, NULL, NULL, 0, STATEMENT_S, &workspace);
     if (code != CLI_DONE)
         return code;
     struct workflow *list;
@@ -234,12 +230,9 @@ static int check_workflow_change(struct cli *cli, enum err e, const id *workflow
 
 int cmd_workflow_archive(struct cli *cli, int argc, char **argv)
 {
-    const char *text = NULL, *id_text;
-    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
+    const char *id_text;
     id workspace, workflow;
-    if (!cli_parse(cli, argc, argv, options, &id_text, 1))
-        return CLI_USAGE;
-    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    int code = cli_begin(cli, argc, argv, NULL, &id_text, 1, STATEMENT_S, &workspace);
     if (code == CLI_DONE)
         code = cli_workflow(cli, &workspace, id_text, &workflow);
     if (code != CLI_DONE)

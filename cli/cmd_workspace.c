@@ -227,14 +227,10 @@ static enum err add_quotas(struct cli *cli, const id *workspace, json_object *o)
 
 int cmd_workspace_show(struct cli *cli, int argc, char **argv)
 {
-    const char *text = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     struct workspace *list;
     id workspace;
     size_t n;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0))
-        return CLI_USAGE;
-    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    int code = cli_begin(cli, argc, argv, NULL, NULL, 0, STATEMENT_S, &workspace);
     if (code != CLI_DONE)
         return code;
     enum err e = workspace_list(cli->db, cli->ctx, &workspace, &list, &n);

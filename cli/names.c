@@ -67,6 +67,22 @@ int cli_open_workspace(struct cli *cli, unsigned timeout_s, const char *text, id
     return find_workspace(cli, text, workspace_r);
 }
 
+int cli_begin(struct cli *cli, int argc, char **argv, const struct cli_option *options, const char **rest_r,
+              size_t rest_n, unsigned timeout_s, id *workspace_r)
+{
+    const char *text = NULL;
+    size_t n = 0;
+    while (options && options[n].name)
+        n++;
+    struct cli_option *all = talloc_zero_array(cli->ctx, struct cli_option, n + 2);
+    all[0] = (struct cli_option){"workspace", .text_r = &text};
+    for (size_t i = 0; i < n; i++)
+        all[i + 1] = options[i];
+    if (!cli_parse(cli, argc, argv, all, rest_r, rest_n))
+        return CLI_USAGE;
+    return cli_open_workspace(cli, timeout_s, text, workspace_r);
+}
+
 int cli_workspace_filter(struct cli *cli, const char *text, id *workspace_r)
 {
     *workspace_r = (id){{0}};

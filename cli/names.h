@@ -8,6 +8,10 @@
 
 /* Opens MariaDB and finds a workspace. `text` NULL: the one that $MILLRACE_WORKSPACE_ID names. */
 int cli_open_workspace(struct cli *cli, unsigned timeout_s, const char *text, id *workspace_r) WARN_UNUSED;
+/* How most commands of a workspace begin: cli_parse with --workspace beside `options` (NULL: with nothing
+ * else), then cli_open_workspace. A command that checks its arguments in between calls these. */
+int cli_begin(struct cli *cli, int argc, char **argv, const struct cli_option *options, const char **rest_r,
+              size_t rest_n, unsigned timeout_s, id *workspace_r) WARN_UNUSED;
 /* Finds a workspace for a filter; `text` NULL: no filter, workspace_r is not set. */
 int cli_workspace_filter(struct cli *cli, const char *text, id *workspace_r) WARN_UNUSED;
 /* A workflow by name. `workspace` not set: of all workspaces. */
