@@ -1,21 +1,29 @@
 #!/usr/bin/python3
-"""ends.py [RUNS] [ROUNDS]: how much an endpoint of webhooks slows down the ends of runs. In each of ROUNDS (5) rounds RUNS (10,000) queued runs
+"""ends.py [--against COMMIT] [RUNS] [ROUNDS]: how much webhooks slow down the ends of runs. In each of ROUNDS (5) rounds RUNS (10,000) queued runs
 are drained of three workspaces, in changing order: one without an endpoint; one with an endpoint that wants other runs, so that each end writes
 its message and nothing is sent; one with an endpoint whose receiver answers at once, beside the drain and on the same processors. Ends per
-second from the first end to the last, and their ratios to those without. Required: `written` at least 0.85."""
+second from the first end to the last, the medians of their ratios to those without, and the 95 % confidence intervals of these (by rank; from six
+rounds on). Required: `written` at least 0.85.
+
+--against COMMIT builds that commit in a worktree and drains as many runs of a stack of it in each round. `before` is then the ratio of the ends
+without an endpoint to its ends. The last commit before webhooks is 4d956800^; required of it: at least 0.98.
+"""
+import argparse
 import asyncio
+import contextlib
 import json
-import statistics
+import os
+import pathlib
+import shutil
+import subprocess
 import sys
 import threading
 
+import against
 import bench_stack
-from stack import eventually
-import rows
-
-RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 10000
-ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-PURE = {"steps": [{"name": "a", "type": "transform", "value": {"n": 1}}]}
+from drain import PURE, SETTINGS, drained_per_s
+from paired import median_interval, verdict
+from stack import ROOT, eventually
 
 
 class Receiver:
@@ -40,34 +48,105 @@ class Receiver:
             writer.close()
 
 
-def drained_per_s(stack, party, seed):
-    stack.stop_server("executor")
-    rows.insert(lambda s: stack.sql(s, timeout=300), party["workspace"].id, party["workflow"], RUNS, rows.days_ago(0), seed=seed, state="1")
-    begun = int(stack.sql_one("SELECT IFNULL(MAX(ended_ms), 0) FROM executions"))
-    stack.start_server("executor")
-    of = f"FROM executions WHERE responder_id = '{party['workflow']}' AND ended_ms > {begun}"
-    eventually(lambda: int(stack.sql_one(f"SELECT COUNT(*) {of}")) >= RUNS, 300, "the end of the runs")
-    ended = [int(r[0]) for r in stack.sql(f"SELECT ended_ms {of} ORDER BY ended_ms")]
-    return (RUNS - 1) * 1000 / max(1, ended[-1] - ended[0])
+class Earlier:
+    """A stack of another tree."""
+
+    def __init__(self, tree, runs):
+        shutil.copy(ROOT / "tests/bench/drain.py", tree / "tests/bench/drain.py")
+        env = {name: value for name, value in os.environ.items() if name != "MILLRACE_BIN"}
+        self.process = subprocess.Popen(["/usr/bin/python3", "tests/bench/drain.py", str(runs)], cwd=tree, env=env, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "ready\n", "the stack of the other commit does not start"
+
+    def drained_per_s(self):
+        print("round", file=self.process.stdin, flush=True)
+        return float(self.process.stdout.readline())
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
 
 
-def measure(stack):
-    receiver = Receiver()
-    parties = {name: {"workspace": w, "workflow": w.put_workflow(PURE)} for name in ("without", "written", "delivered") for w in [stack.workspace(credits=1)]}
+@contextlib.contextmanager
+def earlier_tree(commit):
+    """A built worktree of the commit; None without a commit."""
+    if not commit:
+        yield None
+        return
+    tree = pathlib.Path(ROOT, "build/against", against.git("rev-parse", "--verify", commit + "^{commit}")[:12])
+    if not tree.exists():
+        against.git("worktree", "add", "--detach", str(tree), commit)
+    try:
+        against.build(tree)
+        yield tree
+    finally:
+        against.git("worktree", "remove", "--force", str(tree))
+
+
+def parties_of(stack, receiver):
+    parties = {}
     events = ["execution.succeeded", "execution.failed", "execution.stopped"]
-    for name, filter in (("written", {"workflow_id": parties["without"]["workflow"]}), ("delivered", {})):
-        made = parties[name]["workspace"].client().post("/webhooks", json={"url": receiver.url, "events": events, "filter": filter})
+    for name in ("without", "written", "delivered"):
+        workspace = stack.workspace(credits=1)
+        parties[name] = (workspace, workspace.put_workflow(PURE))
+    for name, filter in (("written", {"workflow_id": parties["without"][1]}), ("delivered", {})):
+        made = parties[name][0].client().post("/webhooks", json={"url": receiver.url, "events": events, "filter": filter})
         assert made.status_code == 201, made.text
-    rates = {name: [] for name in parties}
-    for n in range(ROUNDS):
-        for name in list(parties)[n % 3:] + list(parties)[:n % 3]:
-            rates[name].append(drained_per_s(stack, parties[name], 3 * n + list(parties).index(name)))
+    return parties
+
+
+def rounds_of(stack, earlier, options):
+    """{party: rates}"""
+    receiver = Receiver()
+    parties = parties_of(stack, receiver)
+    names = list(parties) + (["earlier"] if earlier else [])
+    rates = {name: [] for name in names}
+    stack.stop_server("executor")
+    for n in range(options.rounds):
+        for name in names[n % len(names):] + names[:n % len(names)]:
+            if name == "earlier":
+                rates[name].append(earlier.drained_per_s())
+                continue
+            rates[name].append(drained_per_s(stack, *parties[name], options.runs, len(names) * n + names.index(name)))
             if name == "delivered":  # the deliveries of this round are no work of the next one
-                eventually(lambda: receiver.count >= (n + 1) * RUNS, 600, "the deliveries")
+                eventually(lambda: receiver.count >= (n + 1) * options.runs, 600, "the deliveries")
+            stack.stop_server("executor")
         print(json.dumps({name: round(rates[name][-1]) for name in rates}), file=sys.stderr)
-    ratios = {name: sorted(a / b for a, b in zip(rates[name], rates["without"])) for name in ("written", "delivered")}
-    return {**{f"{name}_per_s": [round(r) for r in of] for name, of in rates.items()}, **{name: round(statistics.median(of), 3) for name, of in ratios.items()},
-            "spread": {name: [round(of[0], 3), round(of[-1], 3)] for name, of in ratios.items()}}
+    return rates
 
 
-bench_stack.run({"executor.processes": "2", "executor.outgoing_allow": "127.0.0.0/8"}, measure, least={"written": 0.85})
+def report(rates):
+    pairs = {"written": ("written", "without"), "delivered": ("delivered", "without")}
+    if "earlier" in rates:
+        pairs["before"] = ("without", "earlier")
+    ratios = {name: [a / b for a, b in zip(rates[one], rates[other])] for name, (one, other) in pairs.items()}
+    found = {name: median_interval(of) for name, of in ratios.items()}
+    result = {**{f"{name}_per_s": [round(r) for r in of] for name, of in rates.items()}, **{name: round(middle, 3) for name, (middle, _, _) in found.items()},
+              "spread": {name: [round(min(of), 3), round(max(of), 3)] for name, of in ratios.items()},
+              "interval": {name: [low and round(low, 3), high and round(high, 3)] for name, (_, low, high) in found.items()}}
+    if "before" in found:
+        result["before_is"] = verdict(*found["before"][1:], least=LEAST_BEFORE)
+    return result
+
+
+LEAST_WRITTEN, LEAST_BEFORE = 0.85, 0.98
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--against", metavar="COMMIT")
+    parser.add_argument("runs", nargs="?", type=int, default=10000)
+    parser.add_argument("rounds", nargs="?", type=int, default=5)
+    options = parser.parse_args()
+    with earlier_tree(options.against) as tree:
+        earlier = Earlier(tree, options.runs) if tree else None
+        try:
+            least = {"written": LEAST_WRITTEN, **({"before": LEAST_BEFORE} if earlier else {})}
+            bench_stack.run(SETTINGS, lambda stack: report(rounds_of(stack, earlier, options)), least=least)
+        finally:
+            if earlier:
+                earlier.close()
+
+
+if __name__ == "__main__":
+    main()
