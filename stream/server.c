@@ -46,7 +46,7 @@ struct stream_server {
     struct stream_connections *connections;
     struct unix_listener socket;
     struct state_dump *state_dump;
-    bool draining;
+    bool draining, drained;
     /* this process continues with the program that is at its path then */
     bool replaces_program;
     int64_t drain_until_ms;
@@ -94,8 +94,9 @@ static void server_on_drain(evutil_socket_t fd, short what, void *arg)
     static const struct timeval soon = {.tv_usec = DRAIN_POLL_MS * 1000};
     struct stream_server *s = arg;
     connections_drain(s->connections); /* includes connections whose request arrived since the last call */
-    bool done = connections_count(s->connections) == 0 || clock_boot_ms() > s->drain_until_ms;
-    if (done || event_base_once(s->base, -1, EV_TIMEOUT, server_on_drain, s, &soon) != 0)
+    s->drained = connections_count(s->connections) == 0 || clock_boot_ms() > s->drain_until_ms ||
+                 event_base_once(s->base, -1, EV_TIMEOUT, server_on_drain, s, &soon) != 0;
+    if (s->drained)
         event_base_loopbreak(s->base);
 }
 
@@ -104,23 +105,29 @@ static void begin_stop(struct stream_server *s)
     static const struct timeval soon = {.tv_usec = DRAIN_POLL_MS * 1000};
     log_info("stream.stopping", "open=%zu", connections_count(s->connections));
     s->draining = true;
+    s->drained = false;
     s->drain_until_ms = clock_boot_ms() + DRAIN_MS;
     connections_drain(s->connections);
     event_base_once(s->base, -1, EV_TIMEOUT, server_on_drain, s, &soon);
 }
 
 /* The connections in the backlog are still accepted; no new ones arrive, because the socket's name is
- * removed. They wait in the backlog for the next process if the socket is systemd's. */
+ * removed. They wait in the backlog for the next process if the socket is systemd's. A replacement that has
+ * begun ends as a stop: those that wait for the next program are accepted, too. */
 static void server_on_stop(evutil_socket_t fd, short what, void *arg)
 {
     struct stream_server *s = arg;
-    s->replaces_program = false;
-    if (s->draining)
+    if (s->draining && !s->replaces_program)
         return;
+    s->replaces_program = false;
     if (unix_listener_is_kept(&s->socket))
         evconnlistener_disable(s->listener);
+    else
+        evconnlistener_enable(s->listener);
     unix_listener_unlink(&s->socket);
-    begin_stop(s);
+    if (!s->draining || s->drained)
+        begin_stop(s);
+    s->drain_until_ms = clock_boot_ms() + DRAIN_MS;
 }
 
 /* As a stop, but new connections wait in the backlog until the next program of this process takes them. */
@@ -245,6 +252,18 @@ static void block_signals(int how)
     sigprocmask(how, &set, NULL);
 }
 
+/* Handles events until the server is drained. A signal that came after that, and before it was blocked, was
+ * caught but not handled: a stop is not lost in the next program. */
+static bool run_events(struct stream_server *s)
+{
+    bool ok = event_base_dispatch(s->base) == 0;
+    if (!ok || !s->replaces_program)
+        return ok;
+    block_signals(SIG_BLOCK);
+    ok = event_base_loop(s->base, EVLOOP_NONBLOCK) >= 0;
+    return ok && !s->replaces_program && !s->drained ? event_base_dispatch(s->base) == 0 : ok;
+}
+
 int server_run(void *ctx, const char *config_path, const struct config *config)
 {
     struct stream_server *s = talloc_zero(ctx, struct stream_server);
@@ -257,11 +276,9 @@ int server_run(void *ctx, const char *config_path, const struct config *config)
     block_signals(SIG_UNBLOCK);
     if (ok) {
         log_info("stream.started", "socket=%s", config->stream.socket);
-        ok = event_base_dispatch(s->base) == 0;
+        ok = run_events(s);
         log_info("stream.stopped", "open=%zu", connections_count(s->connections));
     }
-    if (s->replaces_program)
-        block_signals(SIG_BLOCK);
     bool passed = ok && s->replaces_program && unix_listener_pass(&s->socket, 1);
     if (s->base)
         close_all(s);

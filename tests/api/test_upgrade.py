@@ -118,6 +118,42 @@ def test_signals_in_the_moment_of_a_replacement_end_nothing(stack):
     assert stack.pid("stream") == pid and alive(pid)
 
 
+def replacing(stack, pid):
+    """Asks the daemon for a replacement and stops it (SIGSTOP) while it drains: a connection without a request holds the drain for 5 s.
+    Returns that connection; None if the replacement was faster than this test."""
+    seen = lambda event: stack.log("stream").count(event)
+    stopping, started = seen("stream.stopping"), seen("stream.started")
+    silent = socket.socket(socket.AF_UNIX)
+    silent.connect(str(stack.dir / "sockets/stream.sock"))
+    eventually(lambda: connections(stack.dir / "sockets/stream.sock") == 0, 30, "the connection is accepted")
+    kill(pid, signal.SIGHUP)
+    eventually(lambda: seen("stream.stopping") > stopping, 30, "the drain")
+    kill(pid, signal.SIGSTOP)
+    if seen("stream.started") == started:
+        return silent
+    kill(pid, signal.SIGCONT)
+    silent.close()
+    return None
+
+
+def test_a_stop_during_a_replacement_answers_those_that_wait(stack):
+    """A request comes while the daemon drains for the next program, and waits in the backlog. Then a stop comes."""
+    pid, path = stack.pid("stream"), stack.dir / "sockets/stream.sock"
+    silent = next(filter(None, (replacing(stack, pid) for _ in range(5))))
+    started = stack.log("stream").count("stream.started")
+    with silent, socket.socket(socket.AF_UNIX) as late:
+        late.settimeout(60)
+        late.connect(str(path))
+        late.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connections(path) == 1
+        kill(pid, signal.SIGTERM)
+        kill(pid, signal.SIGCONT)
+        assert late.recv(9) == b"HTTP/1.1 "
+    eventually(lambda: not alive(pid), 30, "the end of the daemon")
+    assert stack.log("stream").count("stream.started") == started and not path.exists()
+    stack.start_server("stream")
+
+
 def test_sockets_of_systemd_keep_connections_during_a_restart(stack, workspace, bin_dir):
     """The test holds the socket and starts the program as systemd does (sd_listen_fds(3))."""
     path, url = stack.dir / "sockets/api.sock", stack.url + "/api/v1/credits"
@@ -167,6 +203,7 @@ def test_sockets_of_systemd_keep_connections_during_a_restart(stack, workspace, 
 
 
 def connections(path):
-    """Connections to a listening Unix socket that nobody has accepted."""
-    lines = subprocess.run(["ss", "-xlH", "src", str(path)], capture_output=True, text=True, check=True).stdout.split()
-    return int(lines[2])
+    """Connections to a listening Unix socket that nobody has accepted. Its owner may have bound it to another name, which ends with a number."""
+    lines = subprocess.run(["ss", "-xlH"], capture_output=True, text=True, check=True).stdout.splitlines()
+    [waiting] = [int(fields[2]) for fields in map(str.split, lines) if fields[4] == str(path) or fields[4].startswith(f"{path}.")]
+    return waiting
