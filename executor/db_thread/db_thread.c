@@ -119,6 +119,13 @@ static long busy_wait_ms(const struct db_thread *t)
     return STAILQ_EMPTY(&t->busy) ? -1 : left_ms > 0 ? (long)left_ms : 0;
 }
 
+/* The ms until the thread has something to do without a job; negative: only a job ends its wait. */
+static long idle_wait_ms(struct db_thread *t)
+{
+    long busy_ms = busy_wait_ms(t), repair_ms = redis_repair(t->thread_ctx.redis);
+    return busy_ms < 0 || (repair_ms >= 0 && repair_ms < busy_ms) ? repair_ms : busy_ms;
+}
+
 static void take_due_busy(struct db_thread *t)
 {
     if (busy_wait_ms(t) == 0)
@@ -145,7 +152,7 @@ static void collect_jobs(struct db_thread *t, struct db_thread_cycle *cycle)
         thread_queue_wait_urgent(t->queue, RETRY_MS);
     else if (!t->work_left &&
              !claim_intake_has_work(t->intake)) /* else the last turn had no room for all claims */
-        thread_queue_wait_any(t->queue, busy_wait_ms(t));
+        thread_queue_wait_any(t->queue, idle_wait_ms(t));
     /* read before the jobs are taken, so that none is left over at the end */
     cycle->ending = thread_queue_is_ending(t->queue);
     thread_queue_take_urgent(t->queue, &cycle->urgent);

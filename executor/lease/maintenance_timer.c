@@ -387,6 +387,7 @@ static void run_maintenance(struct thread_queue *q, void *arg)
         m->ensured = m->ensured || ensure_tasks(m);
         run_counts_flush(m->db);
         refresh_limits(m);
+        (void)redis_repair(m->redis);
         if (!m->ensured || !run_due_tasks(m))
             (void)thread_queue_next(q, CHECK_MS); /* no jobs: waits for the time or the end */
     }

@@ -125,11 +125,17 @@ static int update_backlog(struct worker *w)
     return left_ms > 0 ? (int)left_ms : -1;
 }
 
+/* Of two times to wait, of which -1 is for ever. */
+static int earlier(int a_ms, int b_ms)
+{
+    return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
 int worker_accept(struct worker *w)
 {
     for (;;) {
         struct epoll_event events[2];
-        int timeout_ms = update_backlog(w);
+        int timeout_ms = earlier(update_backlog(w), w->app ? redis_repair(w->app->redis) : -1);
         int n = epoll_wait(w->epoll_fd, events, 2, w->draining ? 0 : timeout_ms);
         for (int i = 0; i < n; i++) {
             if (events[i].data.fd == w->signal_fd)

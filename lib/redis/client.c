@@ -18,6 +18,8 @@ enum {
     TIMEOUT_MS = 50,
     /* after a failure */
     BACKOFF_MS = 1000,
+    /* from queued commands to a look at their answers, unless something reads them before */
+    REPAIR_MS = 1000,
     /* the server ends a blocking command by itself; its answer may take this much longer */
     BLOCKING_GRACE_MS = 1000,
     ARGS_MAX = 600,
@@ -36,6 +38,8 @@ struct redis {
     unsigned failures;
     /* commands that nobody waits for were dropped, or may have been */
     bool has_gap;
+    /* when redis_repair is due; 0: it has nothing to do */
+    int64_t repair_ms;
 };
 
 struct redis_arg redis_text(const char *text)
@@ -309,6 +313,40 @@ void redis_flush(struct redis *r)
         if (redisBufferWrite(r->context, &done) != REDIS_OK)
             (void)redis_fail(r);
     }
+}
+
+static bool is_unsure(const struct redis *r)
+{
+    return r->has_gap || r->unread > 0;
+}
+
+/* Reads the answers if they have begun to come; if they have not, the server is busy or hangs. */
+static void look_at_answers(struct redis *r)
+{
+    redis_flush(r);
+    struct pollfd p = {.fd = r->context ? r->context->fd : -1, .events = POLLIN};
+    if (r->context && poll(&p, 1, 0) == 1)
+        (void)read_pending_answers(r);
+}
+
+int redis_repair(struct redis *r)
+{
+    int64_t now_ms = clock_boot_ms();
+    if (!is_unsure(r)) {
+        r->repair_ms = 0;
+        return -1;
+    }
+    if (r->repair_ms == 0)
+        r->repair_ms = now_ms + REPAIR_MS;
+    if (now_ms < r->repair_ms)
+        return (int)(r->repair_ms - now_ms);
+    if (redis_connect(r) == OK) {
+        if (r->has_gap)
+            publish_gap(r);
+        look_at_answers(r);
+    }
+    r->repair_ms = is_unsure(r) ? clock_boot_ms() + REPAIR_MS : 0;
+    return is_unsure(r) ? REPAIR_MS : -1;
 }
 
 enum err redis_call_blocking(struct redis *r, void *ctx, const struct redis_arg *args, size_t n,

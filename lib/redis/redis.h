@@ -53,6 +53,11 @@ void redis_queue(struct redis *r, const struct redis_arg *args, size_t n);
 void redis_queue_eval(struct redis *r, enum lua_id script, const struct redis_arg *args, size_t keys_n,
                       size_t args_n);
 void redis_flush(struct redis *r);
+/* For a thread that waits: a second after queued commands were sent, it looks at their answers, and tells the
+ * subscribers if messages are missing (the channel `gaps`, redis/keys.h), again every second until that has
+ * worked. Otherwise the thread's next command would do so. Does not wait for Redis. Returns the milliseconds
+ * until it is to be called again; -1: when further commands were queued. */
+int redis_repair(struct redis *r);
 
 /* Sends a blocking command (BRPOP) and waits up to timeout_ms, and 1 s more, for its answer. ERR_NOT_FOUND:
  * the server's own timeout passed. */

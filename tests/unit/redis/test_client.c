@@ -45,12 +45,12 @@ static void publish(struct server *s)
 
 /* Accepts the client's connection, which it opens by one of its commands, and reads what it sends until
  * `last` came. */
-static void serve(struct server *s, const char *last)
+static void serve_after(struct server *s, const char *last, void (*act)(struct server *s))
 {
     size_t size = 0;
     struct pollfd p = {.fd = s->listener, .events = POLLIN};
     while (poll(&p, 1, 10) == 0)
-        publish(s); /* the client does not connect at once after a failure */
+        act(s); /* the client does not connect at once after a failure */
     s->fd = accept(s->listener, NULL, NULL);
     cr_assert(s->fd >= 0);
     p.fd = s->fd;
@@ -61,6 +61,16 @@ static void serve(struct server *s, const char *last)
         size += (size_t)n;
     }
     s->sent[size] = '\0';
+}
+
+static void serve(struct server *s, const char *last)
+{
+    serve_after(s, last, publish);
+}
+
+static void repair(struct server *s)
+{
+    (void)redis_repair(s->client);
 }
 
 static void server_close(struct server *s)
@@ -98,6 +108,42 @@ Test(redis_client, tells_of_messages_that_were_dropped_without_a_server, .timeou
     cr_assert_eq(rename(away, s.path), 0);
     serve(&s, "\r\nlost\r\n");
     cr_expect(strstr(s.sent, gap));
+    server_close(&s);
+}
+
+Test(redis_client, tells_of_missing_messages_without_a_further_one, .timeout = 60)
+{
+    struct server s;
+    server_open(&s);
+    cr_expect_eq(redis_repair(s.client), -1, "nothing was sent");
+    publish(&s);
+    serve(&s, "\r\nlost\r\n");
+    close(s.fd);
+    cr_expect_gt(redis_repair(s.client), 0);
+    serve_after(&s, gap, repair);
+    cr_expect_not(strstr(s.sent, "\r\nlost\r\n"));
+    server_close(&s);
+}
+
+Test(redis_client, has_nothing_to_repair_once_the_answers_are_there, .timeout = 60)
+{
+    struct server s;
+    char answers[5 * 100];
+    size_t n = 0;
+    server_open(&s);
+    publish(&s);
+    serve(&s, "\r\nlost\r\n");
+    for (const char *p = s.sent; (p = strstr(p, "\r\n*3\r\n")); p++)
+        n++;
+    cr_assert_lt(++n, 100U);
+    for (size_t i = 0; i < n; i++)
+        memcpy(answers + 5 * i, "+OK\r\n", 5);
+    cr_assert_eq(write(s.fd, answers, 5 * n), (ssize_t)(5 * n));
+    int left_ms;
+    while ((left_ms = redis_repair(s.client)) >= 0)
+        poll(NULL, 0, left_ms > 10 ? 10 : left_ms);
+    struct pollfd p = {.fd = s.listener, .events = POLLIN};
+    cr_expect_eq(poll(&p, 1, 0), 0, "it has not connected again");
     server_close(&s);
 }
 
