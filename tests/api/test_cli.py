@@ -1,10 +1,14 @@
 """The operator command `millrace` against a real stack."""
+import concurrent.futures
 import hashlib
+import importlib.machinery
+import importlib.util
 import json
 import re
 import subprocess
 import threading
 
+import peers
 import pytest
 from stack import ALL_SCOPES, BIN, ROOT, eventually
 
@@ -148,6 +152,35 @@ def test_migration_0009_moves_bodies_into_the_rows(stack):
     assert older("SELECT has_children, input, tags, metadata, extra, output, error, updated_ms FROM executions ORDER BY id") == [
         ["1", "{}", '["ü"]', '{"m":1}', '{"e":1}', '"out"', "NULL", "7"], ["0", "2", "NULL", "NULL", "NULL", "NULL", "why", "7"],
         ["0", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "7"]]
+
+
+def test_a_fill_changes_the_rows_slice_by_slice(stack):
+    """The form that docs/architecture.md shows: each slice is committed by itself, and the fill can be run again."""
+    [fill] = re.findall(r"```sql\n(-- millrace: .*?END;\n)```", (ROOT / "docs/architecture.md").read_text(), re.S)
+    loader = importlib.machinery.SourceFileLoader("migrations", str(ROOT / "scripts/migrations"))
+    lint = importlib.util.module_from_spec(importlib.util.spec_from_loader("migrations", loader))
+    loader.exec_module(lint)
+    assert not lint.faults_of_fills(fill) and lint.faults_of_fills(fill.replace("LIMIT 1 OFFSET 999", "LIMIT 1 OFFSET 99999"))
+    stack.sql("CREATE DATABASE slices CHARACTER SET utf8mb4")
+    slices = lambda text: stack.sql("USE slices;\n" + text, timeout=120)
+    filled = lambda: int(slices("SELECT COUNT(*) FROM executions WHERE filled = cost + 1")[0][0])
+    lock_waits = lambda: int(stack.sql("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_waits'")[0][1])
+    slices("CREATE TABLE executions (id UUID NOT NULL PRIMARY KEY, cost INT NOT NULL, filled INT NULL) ENGINE=InnoDB;"
+           "INSERT INTO executions SELECT UUID(), seq, NULL FROM seq_1_to_2500")
+    with peers.mariadb(stack.dir) as run, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        [[held]] = slices("SELECT id FROM executions ORDER BY id LIMIT 1 OFFSET 1500")
+        run(f"USE slices; START TRANSACTION; SELECT id FROM executions WHERE id = '{held}' FOR UPDATE")
+        waits = lock_waits()
+        filling = pool.submit(slices, "SET innodb_lock_wait_timeout = 1;" + fill)
+        eventually(lambda: filled() == 1000, 60, "the first slice is committed")
+        eventually(lambda: lock_waits() >= waits + 2, 60, "the second one is tried again")
+        assert filled() == 1000
+        run("COMMIT")
+        filling.result(timeout=60)
+    assert filled() == 2500
+    slices("UPDATE executions SET filled = 7; " + fill)
+    assert filled() <= 1  # what has a value keeps it
+    stack.sql("DROP DATABASE slices")
 
 
 def test_concurrent_migrations_apply_each_file_once(stack):
