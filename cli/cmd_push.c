@@ -16,12 +16,19 @@ static const char *state_of(const struct push *p)
     return p->paused ? "paused" : p->failures > 0 ? "failing" : "active";
 }
 
+/* The names of kinds, and whether those of later versions are sent, too. */
+static void add_kinds(struct cli *cli, json_object *o, const struct push *p)
+{
+    cli_add_text(o, "kinds", push_kinds_text(cli->ctx, p->kinds));
+    json_object_object_add(o, "all_kinds", json_object_new_boolean(p->kinds == PUSH_KINDS_ALL));
+}
+
 static json_object *push_json(struct cli *cli, const struct push *p)
 {
     json_object *o = json_object_new_object();
     cli_add_text(o, "name", p->name);
     cli_add_text(o, "url", p->url);
-    cli_add_text(o, "kinds", push_kinds_text(cli->ctx, p->kinds));
+    add_kinds(cli, o, p);
     cli_add_text(o, "auth", push_auth_name(p->auth));
     cli_add_text(o, "state", state_of(p));
     cli_add_number(o, "lag_rows", p->lag_rows);
@@ -110,14 +117,14 @@ static int add(struct cli *cli, const struct push *p, const char *secret_path, b
     json_object *o = json_object_new_object();
     cli_add_text(o, "name", p->name);
     cli_add_text(o, "url", p->url);
-    cli_add_text(o, "kinds", push_kinds_text(cli->ctx, p->kinds));
+    add_kinds(cli, o, p);
     cli_add_text(o, "auth", push_auth_name(p->auth));
     return cli_print(cli, o);
 }
 
 int cmd_push_add(struct cli *cli, int argc, char **argv)
 {
-    struct push p = {.kinds = push_all_kinds()};
+    struct push p = {.kinds = PUSH_KINDS_ALL};
     const char *kinds = NULL, *bearer = NULL, *signing = NULL;
     bool from_start = false;
     const struct cli_option options[] = {
@@ -131,7 +138,7 @@ int cmd_push_add(struct cli *cli, int argc, char **argv)
     if (!webhook_url_fits(p.url))
         return cli_usage(cli, "--url must be an http or https URL without user, password and fragment");
     if (kinds && !push_kinds_parse(kinds, &p.kinds))
-        return cli_usage(cli, "--kinds must be names of %s, separated by commas",
+        return cli_usage(cli, "--kinds must be all, or names of %s, separated by commas",
                          push_kinds_text(cli->ctx, push_all_kinds()));
     if (bearer && signing)
         return cli_usage(cli, "either --bearer-file or --signing-file may be given");

@@ -29,6 +29,9 @@ static int find_kind(const char *name, size_t size)
 
 bool push_kinds_parse(const char *text, uint32_t *kinds_r)
 {
+    *kinds_r = PUSH_KINDS_ALL;
+    if (strcmp(text, "all") == 0)
+        return true;
     *kinds_r = 0;
     for (;;) {
         size_t size = strcspn(text, ",");

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "mariadb/db.h"
 
@@ -15,6 +16,8 @@ enum {
     /* push_list counts no further. */
     PUSH_LAG_MAX = 10000,
 };
+/* All kinds of rows, also those of later versions. */
+#define PUSH_KINDS_ALL UINT32_MAX
 
 enum push_auth { PUSH_AUTH_NONE, PUSH_AUTH_BEARER, PUSH_AUTH_SIGNATURE };
 
@@ -22,7 +25,7 @@ struct push {
     id id;
     /* As secret_name_fits. */
     const char *name, *url;
-    /* 1 << kind of each kind of row (enum ledger_kind) that is sent. */
+    /* 1 << kind of each kind of row (enum ledger_kind) that is sent, or PUSH_KINDS_ALL. */
     uint32_t kinds;
     enum push_auth auth;
     int64_t number;
@@ -39,9 +42,10 @@ struct push {
     int64_t aside_rows;
 };
 
-/* All kinds of rows. */
+/* All kinds of rows that this version knows. */
 uint32_t push_all_kinds(void);
-/* Reads names of kinds, separated by commas. False: one is unknown, or there is none. */
+/* Reads names of kinds, separated by commas, or "all" (PUSH_KINDS_ALL). False: one is unknown, or there is
+ * none. */
 bool push_kinds_parse(const char *text, uint32_t *kinds_r);
 /* The names, of ctx. */
 const char *push_kinds_text(void *ctx, uint32_t kinds);

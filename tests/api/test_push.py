@@ -62,6 +62,7 @@ def test_each_row_is_an_event_with_the_id_of_the_row(stack, receiver, name, tmp_
     token = tmp_path / "token"
     token.write_text("s3cret-token\n")
     made = add(stack, name, receiver.url + "/in", "--bearer-file", str(token))
+    assert stack.sql_one(f"SELECT kinds FROM pushes WHERE name = '{name}'") == str(2 ** 32 - 1) and made["all_kinds"] is True
     assert made["auth"] == "bearer" and set(made["kinds"].split(",")) >= {"grant", "debit", "refund", "expiry", "void"}
     workspace = stack.workspace(credits=100)
     run(workspace, 3)

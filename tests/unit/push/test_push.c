@@ -112,6 +112,9 @@ Test(push, names_of_kinds)
     uint32_t kinds;
     cr_expect(push_kinds_parse(push_kinds_text(ctx, push_all_kinds()), &kinds));
     cr_expect_eq(kinds, push_all_kinds());
+    cr_expect(push_kinds_parse("all", &kinds));
+    cr_expect_eq(kinds, PUSH_KINDS_ALL);
+    cr_expect_str_eq(push_kinds_text(ctx, kinds), push_kinds_text(ctx, push_all_kinds()));
     static const char *const wrong[] = {"",      ",",      "debit,",      ",debit", "debit,,refund",
                                         "Debit", "debits", "debit refund"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
