@@ -106,7 +106,7 @@ int cmd_budget_set(struct cli *cli, int argc, char **argv)
     int code = cli_open_workspace(cli, STATEMENT_S, t.workspace, &row.workspace_id);
     if (code != CLI_DONE)
         return code;
-    enum err e = budget_create(cli->db, &row, INT64_MAX, true);
+    enum err e = budget_create(cli->db, &row, INT64_MAX, true, NULL);
     if (e != OK)
         return fail_creation(cli, &row, e);
     e = budget_get(cli->db, cli->ctx, &row.workspace_id, &row.id, &stored);

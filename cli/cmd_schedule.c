@@ -143,7 +143,7 @@ int cmd_schedule_trigger(struct cli *cli, int argc, char **argv)
     if (s.paused != SCHEDULE_RUNS)
         return cli_fail(cli, "the schedule is paused");
     const struct schedule_backfill b = {&s.workspace_id, &s.id, &s.now_ms, 1};
-    enum err e = schedule_backfill(cli->db, &b, &added);
+    enum err e = schedule_backfill(cli->db, &b, &added, NULL);
     if (e == ERR_CONFLICT)
         return cli_fail(cli, "a backfill of the schedule has not ended yet");
     if (e != OK)

@@ -132,7 +132,7 @@ static enum err redeliver_all(struct cli *cli, struct webhook_redelivery *r, uin
     *total_r = 0;
     do {
         deed_next();
-        e = webhook_redeliver(cli->db, r);
+        e = webhook_redeliver(cli->db, r, NULL);
         *total_r += e == OK ? r->n : 0;
     } while (e == OK && r->has_more);
     return e;

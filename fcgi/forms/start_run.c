@@ -19,6 +19,7 @@
 #include "run/idempotency_cache.h"
 #include "spending/budget.h"
 #include "store/execution.h"
+#include "webhook/sealed_response.h"
 #include "json/json_write.h"
 
 /* A workflow that changes more often than this during one request is being changed in a loop. */
@@ -50,16 +51,27 @@ static int replay_execution(struct request *r, const id *execution, int status)
     return execution_reply(r, status, &exec, false);
 }
 
+static int reply_sealed(struct request *r)
+{
+    log_error("idempotency.unseal_failed", "workspace=%s message=\"webhooks.key_file has another key\"",
+              r->access.workspace_id.text);
+    return reply_err(r, ERR_INTERNAL);
+}
+
 int reply_stored_response(struct request *r, const id *execution, const struct stored_response *response)
 {
     r->reply = (struct reply){0};
     r->execution_id = *execution;
     r->is_replay = true;
+    struct span body = response->body;
+    if (response_is_sealed(body) &&
+        response_open(r, r->app->webhook_key, &r->access.workspace_id, response->body, &body) != OK)
+        return reply_sealed(r);
     reply_header(r, "Idempotent-Replayed", "true");
     reply_header(r, "X-Idempotent-Replayed", "true");
-    if (!response->body.at && id_is_set(execution))
+    if (!body.at && id_is_set(execution))
         return replay_execution(r, execution, response->status);
-    return reply_json(r, response->status, response->body.at ? response->body.at : "", response->body.size);
+    return reply_json(r, response->status, body.at ? body.at : "", body.size);
 }
 
 int reply_key_reused(struct request *r)
@@ -73,9 +85,13 @@ int reply_key_reused(struct request *r)
 
 int reject_or_replay(struct request *r, struct span key, const uint8_t fingerprint[32])
 {
+    return refuse_or_replay(r, key, fingerprint, reply_rejected(r));
+}
+
+int refuse_or_replay(struct request *r, struct span key, const uint8_t fingerprint[32], int status)
+{
     const struct idempotency_key searched = {r->access.workspace_id, key, fingerprint};
     struct idempotency_match match;
-    int status = reply_rejected(r);
     if (!key.at || status == 403 || status == 503)
         return status;
     if (idempotency_lookup(r->app->db, r, &searched, &match) != OK) {

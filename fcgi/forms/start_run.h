@@ -35,6 +35,8 @@ int reply_stored_response(struct request *r, const id *execution, const struct s
  * otherwise the key's stored response is replayed instead. A reply of 403 (the caller may not learn about the
  * key) or 503 always stands. */
 int reject_or_replay(struct request *r, struct span key, const uint8_t fingerprint[32]);
+/* The same for a request that was replied to with this status, not a success. */
+int refuse_or_replay(struct request *r, struct span key, const uint8_t fingerprint[32], int status);
 /* The reply to a run that was decided. */
 int reply_run_verdict(struct request *r, const struct run_request *req, const struct run_answer *answer);
 int reply_key_reused(struct request *r);

@@ -4,6 +4,7 @@
 
 #include "account/credits.h"
 #include "fcgi/forms/form.h"
+#include "fcgi/forms/once_reply.h"
 #include "fcgi/forms/page.h"
 #include "fcgi/forms/quota_reply.h"
 #include "fcgi/handlers/handlers.h"
@@ -113,11 +114,24 @@ static bool read_target(struct request *r, json_object *body, struct budget_row 
 
 /* --- the handlers --- */
 
-static int reply_creation(struct request *r, const struct budget_row *row, enum err e, int64_t quota)
+static enum err respond_created(struct db_tx *tx, struct once *o)
 {
+    const struct budget_row *row = o->arg;
+    struct spending_budget b;
+    struct json_write *w = json_write_new(o->ctx);
+    enum err e = budget_get(tx->db, o->ctx, &row->workspace_id, &row->id, &b);
+    if (e != OK)
+        return e;
+    write_budget(w, &b);
+    return once_respond(o, w);
+}
+
+static int reply_creation(struct request *r, const struct once *once, enum err e, int64_t quota)
+{
+    const struct budget_row *row = once->arg;
     switch (e) {
     case OK:
-        return reply_budget(r, 201, &row->id);
+        return once_reply(r, once);
     case ERR_CONFLICT:
         return reply_problem(r, 409, "budget_exists", "There is a budget of this scope, target and period.");
     case ERR_DENIED:
@@ -139,20 +153,20 @@ int h_budget_create(struct request *r)
     struct budget_change c = {0};
     struct budget_row row = {.id = id_new(), .workspace_id = r->access.workspace_id};
     struct quotas quotas;
+    struct once once = {.respond = respond_created, .arg = &row};
     json_object *body;
-    if (!read_body(r, "scope target period limit soft_percent", &body, &c) || !read_target(r, body, &row))
+    if (!once_read(r, &once, 201))
         return reply_rejected(r);
-    if (!c.has_limit) {
-        form_reject_value(r, "limit", "a number of credits");
-        return reply_rejected(r);
-    }
+    if (!read_body(r, "scope target period limit soft_percent", &body, &c) || !read_target(r, body, &row) ||
+        (!c.has_limit && !form_reject_value(r, "limit", "a number of credits")))
+        return once_reject(r, &once);
     row.limit = c.limit;
     row.soft_percent = c.soft_percent;
     enum err e = quota_read(r->app->db, r, &r->access.workspace_id, r->app->config, &quotas);
     if (e != OK)
         return reply_err(r, e);
-    e = budget_create(r->app->db, &row, quotas.limits[QUOTA_BUDGETS], false);
-    return reply_creation(r, &row, e, quotas.limits[QUOTA_BUDGETS]);
+    e = budget_create(r->app->db, &row, quotas.limits[QUOTA_BUDGETS], false, &once);
+    return reply_creation(r, &once, e, quotas.limits[QUOTA_BUDGETS]);
 }
 
 int h_budget_list(struct request *r)

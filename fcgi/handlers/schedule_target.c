@@ -5,6 +5,7 @@
 
 #include "base/scopes.h"
 #include "fcgi/cache/skill_cache.h"
+#include "fcgi/forms/once_reply.h"
 #include "fcgi/forms/run_form.h"
 #include "fcgi/forms/schedule_form.h"
 #include "fcgi/forms/start_run.h"
@@ -126,29 +127,42 @@ static bool backfill_times(struct request *r, const struct schedule *s, const st
     return true;
 }
 
+struct backfill_counts {
+    const struct schedule_backfill *b;
+    size_t added;
+};
+
+static enum err respond_backfilled(struct db_tx *tx, struct once *o)
+{
+    const struct backfill_counts *counts = o->arg;
+    struct json_write *w = json_write_new(o->ctx);
+    (void)tx;
+    json_write_open(w, '{');
+    json_write_int(w, "occurrences", (int64_t)counts->added);
+    json_write_int(w, "existing", (int64_t)(counts->b->n - counts->added));
+    json_write_close(w, '}');
+    return once_respond(o, w);
+}
+
 int h_schedule_backfill(struct request *r)
 {
     struct schedule s;
     struct timing timing;
     int64_t from_ms, to_ms;
-    size_t added = 0;
+    struct schedule_backfill b = {.workspace = &s.workspace_id, .schedule = &s.id};
+    struct backfill_counts counts = {.b = &b};
+    struct once once = {.respond = respond_backfilled, .arg = &counts};
+    if (!once_read(r, &once, 202))
+        return reply_rejected(r);
     if (!schedule_of_path(r, &s) || !schedule_require_scope(r, &s) ||
         !schedule_form_read_range(r, &from_ms, &to_ms))
-        return reply_rejected(r);
-    struct schedule_backfill b = {.workspace = &s.workspace_id, .schedule = &s.id};
+        return once_reject(r, &once);
     if (!schedule_timing(r, &s, &timing))
         return reply_err(r, ERR_INTERNAL);
     if (!backfill_times(r, &s, &timing, from_ms, to_ms, &b))
-        return reply_rejected(r);
-    enum err e = schedule_backfill(r->app->db, &b, &added);
+        return once_reject(r, &once);
+    enum err e = schedule_backfill(r->app->db, &b, &counts.added, &once);
     if (e == ERR_CONFLICT)
         return reply_problem(r, 409, "backfill_in_progress", "A backfill of the schedule has not ended yet.");
-    if (e != OK)
-        return reply_err(r, e);
-    struct json_write *w = json_write_new(r);
-    json_write_open(w, '{');
-    json_write_int(w, "occurrences", (int64_t)added);
-    json_write_int(w, "existing", (int64_t)(b.n - added));
-    json_write_close(w, '}');
-    return reply_written(r, 202, w);
+    return e == OK ? once_reply(r, &once) : reply_err(r, e);
 }

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "fcgi/forms/form.h"
+#include "fcgi/forms/once_reply.h"
 #include "fcgi/forms/page.h"
 #include "fcgi/forms/quota_reply.h"
 #include "fcgi/forms/run_form.h"
@@ -17,6 +18,7 @@
 #include "webhook/delivery.h"
 #include "webhook/endpoint.h"
 #include "webhook/event.h"
+#include "webhook/sealed_response.h"
 #include "json/json_write.h"
 
 static void write_events(struct json_write *w, uint32_t events)
@@ -141,18 +143,30 @@ static bool read_webhook_form(struct request *r, const char *members, struct web
 
 /* --- the handlers --- */
 
+/* It shows the secret, and is stored sealed. */
+static enum err respond_created(struct db_tx *tx, struct once *o)
+{
+    struct request *r = o->ctx;
+    const struct webhook *hook = o->arg;
+    struct json_write *w = json_write_new(r);
+    (void)tx;
+    write_webhook(w, hook, hook->secret);
+    enum err e = once_respond(o, w);
+    if (e == OK && o->key.at)
+        o->stored_body = response_seal(r, r->app->webhook_key, &hook->workspace_id, o->response.body);
+    return e;
+}
+
 int h_webhook_create(struct request *r)
 {
     struct webhook_change c = {0};
     struct quotas quotas;
-    if (!read_webhook_form(r, "url events filter description enabled secret", &c))
+    struct once once = {.respond = respond_created};
+    if (!once_read(r, &once, 201))
         return reply_rejected(r);
-    if (!c.url) {
-        form_reject_value(r, "url", "an http or https URL");
-        return reply_rejected(r);
-    }
-    if (!webhook_form_has_key(r))
-        return reply_rejected(r);
+    if (!read_webhook_form(r, "url events filter description enabled secret", &c) ||
+        (!c.url && !form_reject_value(r, "url", "an http or https URL")) || !webhook_form_has_key(r))
+        return once_reject(r, &once);
     char made[WEBHOOK_SECRET_SIZE];
     webhook_secret_make(made);
     struct webhook hook = {.id = id_new(),
@@ -166,12 +180,13 @@ int h_webhook_create(struct request *r)
                            .disabled_reason = WEBHOOK_BY_REQUEST,
                            .secret = c.secret ? c.secret : made};
     hook.created_ms = hook.updated_ms = hook.disabled_ms = id_ms(&hook.id);
+    once.arg = &hook;
     enum err e = quota_read(r->app->db, r, &r->access.workspace_id, r->app->config, &quotas);
     if (e == OK)
-        e = webhook_create(r->app->db, r->app->webhook_key, &hook, quotas.limits[QUOTA_WEBHOOKS]);
+        e = webhook_create(r->app->db, r->app->webhook_key, &hook, quotas.limits[QUOTA_WEBHOOKS], &once);
     if (e == ERR_LIMIT)
         return quota_reply(r, &(struct quota_excess){QUOTA_WEBHOOKS, quotas.limits[QUOTA_WEBHOOKS]});
-    return e == OK ? reply_webhook(r, 201, &hook, hook.secret) : reply_err(r, e);
+    return e == OK ? once_reply(r, &once) : reply_err(r, e);
 }
 
 int h_webhook_list(struct request *r)
@@ -241,20 +256,24 @@ int h_webhook_secret(struct request *r)
     return reply_written(r, 200, w);
 }
 
+static enum err respond_tested(struct db_tx *tx, struct once *o)
+{
+    struct json_write *w = json_write_new(o->ctx);
+    (void)tx;
+    json_write_open(w, '{');
+    json_write_text(w, "message_id", webhook_message_id(o->ctx, o->arg));
+    json_write_close(w, '}');
+    return once_respond(o, w);
+}
+
 int h_webhook_test(struct request *r)
 {
-    id webhook;
-    if (!request_path_id(r, 0, &webhook))
+    id webhook, message = id_new();
+    struct once once = {.respond = respond_tested, .arg = &message};
+    if (!request_path_id(r, 0, &webhook) || !once_read(r, &once, 202))
         return reply_rejected(r);
-    id message = id_new();
-    enum err e = webhook_test(r->app->db, &r->access.workspace_id, &webhook, &message);
+    enum err e = webhook_test(r->app->db, &r->access.workspace_id, &webhook, &message, &once);
     if (e == ERR_CONFLICT)
         return webhook_reply_disabled(r);
-    if (e != OK)
-        return reply_err(r, e);
-    struct json_write *w = json_write_new(r);
-    json_write_open(w, '{');
-    json_write_text(w, "message_id", webhook_message_id(r, &message));
-    json_write_close(w, '}');
-    return reply_written(r, 202, w);
+    return e == OK ? once_reply(r, &once) : reply_err(r, e);
 }

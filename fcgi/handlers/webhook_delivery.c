@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "fcgi/forms/form.h"
+#include "fcgi/forms/once_reply.h"
 #include "fcgi/forms/page.h"
 #include "fcgi/forms/webhook_form.h"
 #include "fcgi/handlers/handlers.h"
@@ -100,60 +101,78 @@ static int refuse_redelivery(struct request *r, enum err e)
                          (long long)r->app->config->webhooks.pending_max);
 }
 
+static enum err respond_redelivered(struct db_tx *tx, struct once *o)
+{
+    const struct webhook_redelivery *redelivery = o->arg;
+    struct webhook_delivery d;
+    struct json_write *w = json_write_new(o->ctx);
+    enum err e = webhook_delivery_get(tx->db, o->ctx, redelivery->workspace, redelivery->webhook,
+                                      redelivery->delivery, &d);
+    if (e != OK)
+        return e;
+    write_delivery(o->ctx, w, &d);
+    return once_respond(o, w);
+}
+
 int h_webhook_redeliver(struct request *r)
 {
     id webhook, delivery;
     struct webhook_delivery d;
-    if (!request_path_id(r, 1, &delivery))
-        return reply_rejected(r);
-    if (!find_webhook(r, &webhook))
-        return r->reply.status;
-    enum err e = webhook_delivery_get(r->app->db, r, &r->access.workspace_id, &webhook, &delivery, &d);
     struct webhook_redelivery redelivery = {.workspace = &r->access.workspace_id,
                                             .webhook = &webhook,
                                             .delivery = &delivery,
                                             .pending_max = r->app->config->webhooks.pending_max};
+    struct once once = {.respond = respond_redelivered, .arg = &redelivery};
+    if (!request_path_id(r, 1, &delivery) || !once_read(r, &once, 202))
+        return reply_rejected(r);
+    if (!find_webhook(r, &webhook))
+        return once_refuse(r, &once, r->reply.status);
+    enum err e = webhook_delivery_get(r->app->db, r, &r->access.workspace_id, &webhook, &delivery, &d);
+    if (e == ERR_NOT_FOUND)
+        return once_refuse(r, &once, reply_err(r, e));
     if (e == OK)
-        e = webhook_redeliver(r->app->db, &redelivery);
+        e = webhook_redeliver(r->app->db, &redelivery, &once);
     if (e == ERR_CONFLICT)
         return reply_problem(r, 409, "execution_purged", "The execution of this delivery was purged.");
     if (e == ERR_DENIED || e == ERR_LIMIT)
         return refuse_redelivery(r, e);
-    if (e == OK)
-        e = webhook_delivery_get(r->app->db, r, &r->access.workspace_id, &webhook, &delivery, &d);
-    if (e != OK)
-        return reply_err(r, e);
-    struct json_write *w = json_write_new(r);
-    write_delivery(r, w, &d);
-    return reply_written(r, 202, w);
+    return e == OK ? once_reply(r, &once) : reply_err(r, e);
+}
+
+static enum err respond_redelivered_since(struct db_tx *tx, struct once *o)
+{
+    const struct webhook_redelivery *redelivery = o->arg;
+    struct json_write *w = json_write_new(o->ctx);
+    (void)tx;
+    json_write_open(w, '{');
+    json_write_int(w, "redelivered", (int64_t)redelivery->n);
+    json_write_flag(w, "has_more", redelivery->has_more);
+    json_write_close(w, '}');
+    return once_respond(o, w);
 }
 
 int h_webhook_redeliver_since(struct request *r)
 {
     id webhook;
     json_object *body;
-    if (!request_json(r, &body))
+    struct webhook_redelivery redelivery = {.workspace = &r->access.workspace_id,
+                                            .webhook = &webhook,
+                                            .pending_max = r->app->config->webhooks.pending_max};
+    struct once once = {.respond = respond_redelivered_since, .arg = &redelivery};
+    if (!once_read(r, &once, 202))
         return reply_rejected(r);
+    if (!request_json(r, &body))
+        return once_reject(r, &once);
     const char *text = body ? json_get_text(body, "since") : NULL;
     int64_t since_ms = text ? clock_parse(text) : -1;
     if ((body && !form_members_are_known(r, body, "since")) ||
         (since_ms < 0 && !form_reject_value(r, "since", "a date or a date-time (RFC 3339)")))
-        return reply_rejected(r);
+        return once_reject(r, &once);
     if (!find_webhook(r, &webhook))
-        return r->reply.status;
-    struct webhook_redelivery redelivery = {.workspace = &r->access.workspace_id,
-                                            .webhook = &webhook,
-                                            .since_ms = since_ms,
-                                            .pending_max = r->app->config->webhooks.pending_max};
-    enum err e = webhook_redeliver(r->app->db, &redelivery);
+        return once_refuse(r, &once, r->reply.status);
+    redelivery.since_ms = since_ms;
+    enum err e = webhook_redeliver(r->app->db, &redelivery, &once);
     if (e == ERR_DENIED || e == ERR_LIMIT)
         return refuse_redelivery(r, e);
-    if (e != OK)
-        return reply_err(r, e);
-    struct json_write *w = json_write_new(r);
-    json_write_open(w, '{');
-    json_write_int(w, "redelivered", (int64_t)redelivery.n);
-    json_write_flag(w, "has_more", redelivery.has_more);
-    json_write_close(w, '}');
-    return reply_written(r, 202, w);
+    return e == OK ? once_reply(r, &once) : reply_err(r, e);
 }

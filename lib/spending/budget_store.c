@@ -263,10 +263,10 @@ static enum err create_work(struct db_tx *tx, void *arg)
     return e == OK ? record(tx, "budget.put", b) : e;
 }
 
-enum err budget_create(struct db *db, struct budget_row *row, int64_t quota, bool replaces)
+enum err budget_create(struct db *db, struct budget_row *row, int64_t quota, bool replaces, struct once *once)
 {
     struct changing c = {.row = row, .quota = quota, .replaces = replaces, .own = row->id};
-    return db_transaction(db, create_work, &c);
+    return once_transaction(db, once, create_work, &c);
 }
 
 static enum err change_work(struct db_tx *tx, void *arg)

@@ -2,6 +2,7 @@
  * transaction that counts in a budget does. */
 #pragma once
 
+#include "account/once.h"
 #include "mariadb/db.h"
 #include "spending/budget.h"
 
@@ -32,7 +33,8 @@ const char *budget_read_target(void *ctx, enum budget_scope scope, const char *t
  * ERR_CONFLICT: it has a budget of this scope, target and period; if `replaces`, that one gets the limit and
  * soft_percent instead, and row.id becomes its id. ERR_LIMIT: it has `quota` budgets. ERR_DENIED: more than
  * BUDGETS_WITHOUT_TAG_MAX budgets could apply to one run. */
-enum err budget_create(struct db *db, struct budget_row *row, int64_t quota, bool replaces) WARN_UNUSED;
+enum err budget_create(struct db *db, struct budget_row *row, int64_t quota, bool replaces,
+                       struct once *once) WARN_UNUSED;
 
 struct budget_change {
     bool has_limit, has_soft;

@@ -426,6 +426,8 @@ static enum err backfill_transaction(struct db_tx *tx, void *arg)
     size_t added;
     if (!tx->settling)
         *work->added = 0;
+    if (b->n == 0)
+        return OK;
     enum err e = db_run(tx->db, tx->ctx, SQL_SCHEDULE_LOCK, key, 2, &rows);
     if (e == OK && rows->count == 0)
         return ERR_NOT_FOUND;
@@ -439,11 +441,12 @@ static enum err backfill_transaction(struct db_tx *tx, void *arg)
     return backfill_begin(tx, b);
 }
 
-enum err schedule_backfill(struct db *db, const struct schedule_backfill *b, size_t *added_r)
+enum err schedule_backfill(struct db *db, const struct schedule_backfill *b, size_t *added_r,
+                           struct once *once)
 {
     struct backfill_work work = {b, added_r};
     *added_r = 0;
-    return b->n == 0 ? OK : db_transaction(db, backfill_transaction, &work);
+    return once_transaction(db, once, backfill_transaction, &work);
 }
 
 enum err occurrence_list(struct db *db, void *ctx, const id *workspace, const id *schedule, int64_t before_ms,

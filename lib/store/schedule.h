@@ -2,7 +2,7 @@
  * accepting transaction (lib/run/accept_occurrence.c). Results are allocated on ctx. */
 #pragma once
 
-#include "account/idempotency.h"
+#include "account/once.h"
 #include "base/span.h"
 #include "mariadb/db.h"
 #include "redis/redis.h"
@@ -117,7 +117,8 @@ struct schedule_backfill {
 /* Lets the scheduler start the times that have no occurrence yet, or a missed one, one after the other.
  * *added_r: how many. ERR_CONFLICT: a backfill of the schedule is in progress. ERR_NOT_FOUND: no such
  * schedule. */
-enum err schedule_backfill(struct db *db, const struct schedule_backfill *b, size_t *added_r) WARN_UNUSED;
+enum err schedule_backfill(struct db *db, const struct schedule_backfill *b, size_t *added_r,
+                           struct once *once) WARN_UNUSED;
 
 struct occurrence_row {
     int64_t nominal_ms, decided_ms;

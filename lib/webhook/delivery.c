@@ -5,6 +5,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "account/once.h"
 #include "deed/deed.h"
 #include "webhook/endpoint.h"
 
@@ -174,7 +175,7 @@ static enum err redeliver_work(struct db_tx *tx, void *arg)
     return e == OK ? deed_record(tx, "webhook.redeliver", r->workspace, r->webhook->text, detail) : e;
 }
 
-enum err webhook_redeliver(struct db *db, struct webhook_redelivery *r)
+enum err webhook_redeliver(struct db *db, struct webhook_redelivery *r, struct once *once)
 {
-    return db_transaction(db, redeliver_work, r);
+    return once_transaction(db, once, redeliver_work, r);
 }

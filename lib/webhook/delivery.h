@@ -7,6 +7,8 @@
 #include "mariadb/db.h"
 #include "outbox/outbox.h"
 
+struct once;
+
 /* Stored; the queries know WEBHOOK_PENDING as 1, WEBHOOK_FAILED_FINALLY as 3, WEBHOOK_DROPPED as 4. */
 enum webhook_state {
     WEBHOOK_PENDING = 1,
@@ -65,4 +67,4 @@ struct webhook_redelivery {
 };
 /* ERR_CONFLICT: the body of the delivery was purged. ERR_DENIED: the endpoint is switched off. ERR_LIMIT: it
  * has as many pending deliveries as it may; one that is pending can be sent again nevertheless. */
-enum err webhook_redeliver(struct db *db, struct webhook_redelivery *r) WARN_UNUSED;
+enum err webhook_redeliver(struct db *db, struct webhook_redelivery *r, struct once *once) WARN_UNUSED;

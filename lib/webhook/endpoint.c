@@ -6,6 +6,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "account/once.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "deed/deed.h"
@@ -212,14 +213,15 @@ static enum err create_work(struct db_tx *tx, void *arg)
     return e == OK ? deed_record(tx, "webhook.create", &c->w->workspace_id, c->w->id.text, NULL) : e;
 }
 
-enum err webhook_create(struct db *db, const uint8_t *key, struct webhook *w, int64_t quota)
+enum err webhook_create(struct db *db, const uint8_t *key, struct webhook *w, int64_t quota,
+                        struct once *once)
 {
     struct creation c = {w, quota};
     char name[SECRET_NAME_MAX + 1];
     void *scratch = talloc_new(NULL);
     seal_name_of(&w->id, name);
     seal_secret(scratch, key, &w->workspace_id, name, w->secret, &w->nonce, &w->sealed);
-    enum err e = db_transaction(db, create_work, &c);
+    enum err e = once_transaction(db, once, create_work, &c);
     talloc_free(scratch);
     return e;
 }
@@ -388,10 +390,11 @@ static enum err test_work(struct db_tx *tx, void *arg)
     return e == OK ? deed_record(tx, "webhook.test", c->workspace, c->webhook->text, NULL) : e;
 }
 
-enum err webhook_test(struct db *db, const id *workspace, const id *webhook, const id *message)
+enum err webhook_test(struct db *db, const id *workspace, const id *webhook, const id *message,
+                      struct once *once)
 {
     struct changing c = {.workspace = workspace, .webhook = webhook, .message = message};
-    return db_transaction(db, test_work, &c);
+    return once_transaction(db, once, test_work, &c);
 }
 
 /* --- the secret of a workspace --- */

@@ -11,6 +11,8 @@
 /* A workspace's own secret is sealed like a secret of this name, an endpoint's like "webhook.ID". */
 #define WEBHOOK_SEAL_NAME "webhook"
 
+struct once;
+
 enum {
     WEBHOOK_URL_MAX = 2048,
     WEBHOOK_DESCRIPTION_MAX = 1024,
@@ -47,7 +49,8 @@ bool webhook_url_fits(const char *url);
 char *webhook_host(void *ctx, const char *url);
 
 /* Stores a new endpoint; `quota` is the number that the workspace may have. ERR_LIMIT: it has them. */
-enum err webhook_create(struct db *db, const uint8_t *key, struct webhook *w, int64_t quota) WARN_UNUSED;
+enum err webhook_create(struct db *db, const uint8_t *key, struct webhook *w, int64_t quota,
+                        struct once *once) WARN_UNUSED;
 enum err webhook_get(struct db *db, void *ctx, const uint8_t *key, const id *workspace, const id *webhook,
                      struct webhook *w_r) WARN_UNUSED;
 /* After `after`, by id; without secrets. */
@@ -70,7 +73,8 @@ enum err webhook_change(struct db *db, void *ctx, const uint8_t *key, const id *
 /* Its deliveries are deleted later (lib/webhook/lane.h). */
 enum err webhook_delete(struct db *db, const id *workspace, const id *webhook) WARN_UNUSED;
 /* Writes a message webhook.test with this id for the endpoint. ERR_CONFLICT: it is switched off. */
-enum err webhook_test(struct db *db, const id *workspace, const id *webhook, const id *message) WARN_UNUSED;
+enum err webhook_test(struct db *db, const id *workspace, const id *webhook, const id *message,
+                      struct once *once) WARN_UNUSED;
 
 /* The secret of a workspace, made at the first call. */
 struct webhook_secrets {

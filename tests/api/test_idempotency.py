@@ -1,5 +1,6 @@
 """Idempotency-Key: a repeated request gets the first response, or an error with the reason."""
 import concurrent.futures
+import json
 import re
 import time
 import uuid
@@ -7,7 +8,7 @@ import uuid
 import pytest
 import requests
 
-from stack import eventually
+from stack import ROOT, eventually
 
 PROGRAM = {"inputs": {"type": "object", "properties": {"n": {"type": "integer"}}},
            "steps": [{"name": "a", "type": "transform", "value": 1}]}
@@ -237,3 +238,85 @@ def test_hundred_concurrent_requests_with_one_key_start_one_run(stack, workspace
     assert runs(stack, workspace) == 1
     assert workspace.balance() == 999
     assert stack.sql_one(f"SELECT COUNT(*) FROM credit_ledger WHERE workspace_id = '{workspace.id}' AND kind = 2") == "1"
+
+
+NOTHING = "http://127.0.0.1:9/"  # nobody listens
+
+
+def count(stack, table, workspace):
+    return int(stack.sql_one(f"SELECT COUNT(*) FROM {table} WHERE workspace_id = '{workspace.id}'"))
+
+
+def once(client, path, body, other=None):
+    """Two requests with one key, and another one with it, if there is another one; returns the response."""
+    first = client.post(path, json=body, headers={"Idempotency-Key": path})
+    assert first.status_code in (201, 202), first.text
+    same(first, client.post(path, json=body, headers={"Idempotency-Key": path}))
+    if other:
+        problem(client.post(path, json=other, headers={"Idempotency-Key": path}), 422, "idempotency_key_reused")
+    return first.json()
+
+
+def test_a_webhook_is_created_once_and_its_secret_is_not_stored_in_the_open(stack, workspace, client):
+    hook = once(client, "/webhooks", {"url": NOTHING}, {"url": NOTHING + "x"})
+    assert hook["secret"].startswith("whsec_") and count(stack, "webhooks", workspace) == 1
+    [[body]] = stack.sql(f"SELECT body FROM idempotency_keys WHERE workspace_id = '{workspace.id}'")
+    assert body.startswith("sealed:") and hook["secret"] not in body and hook["id"] not in body
+    assert client.request("DELETE", f"/webhooks/{hook['id']}").status_code == 204
+    again = client.post("/webhooks", json={"url": NOTHING}, headers={"Idempotency-Key": "/webhooks"})
+    assert again.json() == hook and count(stack, "webhooks", workspace) == 0
+    assert client.post("/webhooks", json={"url": NOTHING}, headers={"Idempotency-Key": "another"}).json()["id"] != hook["id"]
+
+
+def test_messages_of_a_webhook_are_sent_once(stack, workspace, client, effects):
+    effects.answer("/hook", 500)
+    hook = client.post("/webhooks", json={"url": effects.url + "/hook"}).json()
+    at = f"/webhooks/{hook['id']}"
+    once(client, f"{at}/test", {})
+    effects.wait_for("/hook")
+    found = eventually(lambda: client.get(f"{at}/deliveries").json()["deliveries"], 40, "the delivery")
+    assert len(found) == 1
+    one = f"{at}/deliveries/{found[0]['id']}/redeliver"
+    assert once(client, one, {})["id"] == found[0]["id"]
+    since = {"since": "2026-01-01"}
+    assert once(client, f"{at}/redeliver", since, {"since": "2026-01-02"}) == {"redelivered": 0, "has_more": False}
+    assert client.request("DELETE", at).status_code == 204
+    for path, body in (f"{at}/test", {}), (one, {}), (f"{at}/redeliver", since):
+        assert client.post(path, json=body, headers={"Idempotency-Key": path}).status_code == 202, path
+        assert client.post(path, json=body).status_code == 404, path
+
+
+def test_budgets_and_backfills_are_made_once(stack, workspace, client, workflow):
+    budget = {"scope": "workspace", "period": "day", "limit": 1.5}
+    once(client, "/budgets", budget, {**budget, "limit": 2})
+    problem(client.post("/budgets", json=budget), 409, "budget_exists")
+    schedule = client.post("/schedules", json={"workflow_id": workflow, "cron": "0 0 * * *", "paused": True}).json()
+    path, times = f"/schedules/{schedule['id']}/backfill", {"from": "2026-01-01T00:00:00Z", "to": "2026-01-03T00:00:00Z"}
+    assert once(client, path, times, {**times, "to": "2026-01-04T00:00:00Z"}) == {"occurrences": 2, "existing": 0}
+    assert count(stack, "schedule_occurrences", workspace) == 2
+
+
+def test_a_refused_creation_leaves_its_key_free(client):
+    key = {"Idempotency-Key": "free"}
+    problem(client.post("/budgets", json={"scope": "workspace", "period": "never", "limit": 1}, headers=key), 400, "invalid_request")
+    problem(client.post("/webhooks", json={"url": "ftp://x"}, headers=key), 400, "invalid_request")
+    assert client.post("/webhooks", json={"url": NOTHING}, headers=key).status_code == 201
+
+
+def test_concurrent_creations_with_one_key_make_one(stack, workspace):
+    client = workspace.client()
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: client.post("/webhooks", json={"url": NOTHING}, headers={"Idempotency-Key": "k"}), range(16)))
+    assert {a.status_code for a in answers} == {201} and len({a.content for a in answers}) == 1
+    assert count(stack, "webhooks", workspace) == 1
+
+
+# Why they take no key: docs/api.md.
+WITHOUT_KEY = {"estimateWorkflow", "estimateSkill", "createSignalTicket", "createTicket", "createSkillTicket", "uploadFiles", "cancelBulkJob",
+               "resumeBulkJob", "pauseSchedule", "resumeSchedule", "createSession", "answerSignalTicket"}
+
+
+def test_every_post_takes_a_key_or_says_why_not():
+    without = {operation["operationId"] for path in json.loads((ROOT / "docs/openapi.json").read_text())["paths"].values() for method, operation in path.items()
+               if method == "post" and {"$ref": "#/components/parameters/IdempotencyKey"} not in operation.get("parameters", [])}
+    assert without == WITHOUT_KEY

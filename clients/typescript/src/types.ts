@@ -1148,7 +1148,7 @@ export interface paths {
         put?: never;
         /**
          * Create a webhook
-         * @description The response is the only one that shows the secret. Events that happen more than a second after the response are reported.
+         * @description The response is the only one that shows the secret; a repetition with the same Idempotency-Key gets it again. Events that happen more than a second after the response are reported.
          *
          */
         post: operations["createWebhook"];
@@ -1271,7 +1271,8 @@ export interface paths {
         put?: never;
         /**
          * Send again what has failed
-         * @description Makes failed deliveries pending that were made since a moment, at most 500 with one request: repeat it while `has_more` is true.
+         * @description Makes failed deliveries pending that were made since a moment, at most 500 with one request: repeat it while `has_more` is true,
+         *     without an Idempotency-Key or with a new one.
          *     409 `webhook_disabled` if the webhook is disabled. 403 `quota_exceeded` if it has as many pending deliveries as it may
          *     (`webhooks.pending_max`).
          *
@@ -4941,7 +4942,13 @@ export interface operations {
     backfillSchedule: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description 1 to 256 octets, bare or as a quoted string. Kept for 24 hours. The same request with the same key gets the first
+                 *     response again. A different request with the key is rejected with 422 `idempotency_key_reused`. While the first
+                 *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
+                 *      */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 /** @description The id of the schedule. */
                 id: string;
@@ -4966,6 +4973,7 @@ export interface operations {
             /** @description The occurrences wait for their turn. */
             202: {
                 headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5086,7 +5094,13 @@ export interface operations {
     createWebhook: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description 1 to 256 octets, bare or as a quoted string. Kept for 24 hours. The same request with the same key gets the first
+                 *     response again. A different request with the key is rejected with 422 `idempotency_key_reused`. While the first
+                 *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
+                 *      */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5115,6 +5129,7 @@ export interface operations {
             /** @description The webhook, with its secret. */
             201: {
                 headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5244,7 +5259,13 @@ export interface operations {
     testWebhook: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description 1 to 256 octets, bare or as a quoted string. Kept for 24 hours. The same request with the same key gets the first
+                 *     response again. A different request with the key is rejected with 422 `idempotency_key_reused`. While the first
+                 *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
+                 *      */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 /** @description The webhook's id. */
                 id: components["parameters"]["WebhookId"];
@@ -5256,6 +5277,7 @@ export interface operations {
             /** @description The message will be sent. */
             202: {
                 headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5307,7 +5329,13 @@ export interface operations {
     redeliverWebhookFailures: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description 1 to 256 octets, bare or as a quoted string. Kept for 24 hours. The same request with the same key gets the first
+                 *     response again. A different request with the key is rejected with 422 `idempotency_key_reused`. While the first
+                 *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
+                 *      */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 /** @description The webhook's id. */
                 id: components["parameters"]["WebhookId"];
@@ -5328,6 +5356,7 @@ export interface operations {
             /** @description The deliveries are pending again. */
             202: {
                 headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5345,7 +5374,13 @@ export interface operations {
     redeliverWebhookDelivery: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description 1 to 256 octets, bare or as a quoted string. Kept for 24 hours. The same request with the same key gets the first
+                 *     response again. A different request with the key is rejected with 422 `idempotency_key_reused`. While the first
+                 *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
+                 *      */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 /** @description The webhook's id. */
                 id: components["parameters"]["WebhookId"];
@@ -5359,6 +5394,7 @@ export interface operations {
             /** @description The delivery. */
             202: {
                 headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5406,7 +5442,13 @@ export interface operations {
     createBudget: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description 1 to 256 octets, bare or as a quoted string. Kept for 24 hours. The same request with the same key gets the first
+                 *     response again. A different request with the key is rejected with 422 `idempotency_key_reused`. While the first
+                 *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
+                 *      */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5435,6 +5477,7 @@ export interface operations {
             /** @description The budget. */
             201: {
                 headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
