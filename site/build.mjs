@@ -14,7 +14,7 @@ const here = path.dirname(fileURLToPath(import.meta.url)), docs = path.join(here
 /** The order of the pages; those that are not named here stand below "More". */
 const GROUPS = {
     "For callers": ["api", "workflows", "skills", "schedules", "webhooks", "agents", "bulk-jobs", "errors", "clients"],
-    "For operators": ["operations", "console", "cluster", "scaling", "billing", "budgets", "performance"],
+    "For operators": ["operations", "install", "console", "cluster", "scaling", "billing", "budgets", "performance"],
     "For contributors": ["architecture", "correctness", "how-a-claim-works", "isolation", "testing", "glossary"],
 };
 
