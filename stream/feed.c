@@ -24,8 +24,8 @@ enum {
     /* pages of one workspace that are read at a time: the database thread serves all workspaces */
     PAGES_MAX = 2,
     /* What is new goes out in slices, this far apart and to so many subscribers at least, in at most so many
-     * slices: a thousand streams that are written at once hold nginx' loop, and every request behind them, for
-     * as long as that takes. All slices fit into POLL_MS. */
+     * slices: a thousand streams that are written at once hold nginx' loop, and every request behind them,
+     * for as long as that takes. All slices fit into POLL_MS. */
     SLICE_MS = 5,
     SLICE_SUBSCRIBERS = 16,
     SLICES_MAX = 32,

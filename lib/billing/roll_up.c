@@ -59,8 +59,8 @@ static void hash_sums(const struct db_rows *rows, size_t n, crypto_hash_sha256_s
     talloc_free(ctx);
 }
 
-/* Adds the days from *day_r on, before day `to`, as many as one statement reads; sets *day_r to the next one. Of a
- * day that does not fit behind others, nothing is added. */
+/* Adds the days from *day_r on, before day `to`, as many as one statement reads; sets *day_r to the next one.
+ * Of a day that does not fit behind others, nothing is added. */
 static enum err hash_days(struct db *db, const id *workspace, int64_t *day_r, int64_t to,
                           crypto_hash_sha256_state *h, struct roll_up *r)
 {

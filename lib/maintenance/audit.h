@@ -1,7 +1,8 @@
 /* The audit checks the invariants of docs/correctness.md with set-based queries
  * (sql/queries/maintenance/audit_*.sql). Each query reads one consistent snapshot, so the audit may run while
- * Millrace is working. Large tables are read once for all of their checks (audit_prove_*.sql); a check that may
- * be violated then runs its own query. Invariants that hold only while no run is active are checked on demand (at_rest). */
+ * Millrace is working. Large tables are read once for all of their checks (audit_prove_*.sql); a check that
+ * may be violated then runs its own query. Invariants that hold only while no run is active are checked on
+ * demand (at_rest). */
 #pragma once
 
 #include "mariadb/db.h"
