@@ -1,10 +1,11 @@
-"""Processes that die while they wake a parked run, or stop a large tree in slices. They die at crash points, which only programs built
-with VARIANT=crash have."""
+"""Processes that die while they wake a parked run, stop a large tree in slices, or debit and settle a run with a price for its use. They die at
+crash points, which only programs built with VARIANT=crash have."""
 import os
 import subprocess
 
 import pytest
 from stack import ROOT, eventually
+from test_prices import check_books, put, settled
 from test_stop_slices import check_stopped, count, number, step, tree  # noqa: F401: `tree` is a fixture
 
 pytestmark = [pytest.mark.serial, pytest.mark.skipif("MILLRACE_BIN" in os.environ, reason="builds and runs programs with crash points")]
@@ -95,3 +96,72 @@ def test_process_dies_while_it_adds_the_ledger_to_its_sums(stack, workspace, cli
     eventually(lambda: number(stack, "SELECT COUNT(*) FROM credit_ledger WHERE number IS NULL") == 0, 30, "the sums of the ledger")
     assert number(stack, f"SELECT SUM(n) FROM credit_sums WHERE workspace_id = '{workspace.id}' AND kind = 2") == 4
     assert stack.cli("audit")["violations"] == []
+
+
+# --- runs with a price for what they use ---
+
+@pytest.fixture
+def priced(stack):
+    """(workspace, client): 100 credits, a budget, and prices of which 12 credits are held."""
+    workspace = stack.workspace(credits=100)
+    put(workspace, "--credits", "1", "--seconds", "0.5,20", "--bytes", "2,1000000")
+    client = workspace.client()
+    assert client.post("/budgets", json={"scope": "workspace", "period": "total", "limit": 100}).status_code == 201
+    return workspace, client
+
+
+def check_settled(stack, workspace, run):
+    debit, released, ms, size = settled(stack, run)
+    assert debit == 13000000 and released == max(0, 12000000 - (min(ms, 20000) * 500 + size * 2))
+    check_books(stack, workspace, 100)
+
+
+@pytest.fixture
+def no_executor(stack):
+    """So that only the API reaches the points."""
+    stack.stop_server("executor")
+    yield
+    stack.start_server("executor") if not stack.pid("executor") else None
+
+
+@pytest.mark.parametrize("point", ["accept.before_commit", "db.in_commit", "accept.after_commit"])
+def test_process_dies_while_it_accepts_a_priced_run(stack, priced, points, no_executor, point):
+    workspace, client = priced
+    flow = workspace.put_workflow({"steps": [step("a", "transform", value=1)]})
+    died = arm(points, point)
+    answer = client.run(flow, key="once")
+    assert answer.status_code in (202, 502, 503), answer.text
+    eventually(died, 30, point)
+    stack.wait_ready(30)
+    again = eventually(lambda: (lambda a: a if a.status_code == 202 else None)(client.run(flow, key="once")), 30, "the repetition")
+    assert count(stack, again.json()["execution_id"], f"workspace_id = '{workspace.id}'") == 1 and workspace.balance() == 87
+    check_books(stack, workspace, 100)
+    stack.start_server("executor")
+    assert client.finished(again.json()["execution_id"], 60)["status"] == "success"
+    check_settled(stack, workspace, again.json()["execution_id"])
+
+
+@pytest.mark.parametrize("point", ["run_tx.before_commit", "batch.before_commit", "db.in_commit", "run_tx.after_commit"])
+def test_process_dies_while_it_settles_a_run_that_ends(stack, priced, points, point):
+    workspace, client = priced
+    run = parked(stack, workspace, client, 3600)
+    died = arm(points, point)
+    make_due(stack, run)
+    eventually(died, 30, point)
+    assert client.finished(run, 60)["status"] == "success"
+    check_settled(stack, workspace, run)
+
+
+@pytest.mark.parametrize("point", ["run_tx.before_commit", "db.in_commit", "run_tx.after_commit", "stop.after_commit"])
+def test_process_dies_while_it_stops_a_priced_run(stack, priced, points, no_executor, point):
+    workspace, client = priced
+    stack.start_server("executor")
+    run = parked(stack, workspace, client, 3600)
+    stack.stop_server("executor")
+    died = arm(points, point)
+    assert client.post(f"/executions/{run}/stop").status_code in (200, 502, 503)
+    eventually(died, 30, point)
+    stack.wait_ready(30)
+    assert eventually(lambda: client.post(f"/executions/{run}/stop").status_code in (200, 400), 30, "the repetition")
+    assert client.finished(run, 60)["status"] == "stopped"
+    check_settled(stack, workspace, run)
