@@ -32,7 +32,8 @@ PARKED = {"steps": [{"name": "a", "type": "transform", "value": 1}, {"name": "wa
 # writes an artifact of ARTIFACT octets
 COMMAND = "open('outputs/a', 'w').write('x' * 1234); print('{\"done\": true}')"
 ARTIFACT = 1234
-SETTINGS = {"executor.processes": "1", "executor.park_after_ms": "200"}
+# lease_s: a process that loses its lease on a busy machine is not found lost while MariaDB's clock stands still
+SETTINGS = {"executor.processes": "1", "executor.park_after_ms": "200", "executor.lease_s": "300"}
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Chatham")
 # unit: (the highest price of PRICED_FOR of it, the greatest amounts)
 UNITS = {"input_tokens": (3000000, (1, 500, 200000)), "cached_tokens": (300000, (1, 500, 200000)), "output_tokens": (15000000, (1, 30, 20000)),
@@ -284,9 +285,15 @@ class Random:
         return {"hold": self.hold, "content": '{"headline": "' + "x" * tokens.randrange(1, 200) + '"}', "input": input, "output": tokens.choice((1, 25, 30000)),
                 "cached": tokens.randrange(input + 1)}
 
-    def count(self, where):
-        return int(self.stack.sql_one("SELECT COUNT(*) FROM executions e LEFT JOIN waits w ON w.execution_id = e.id "
-                                      f"WHERE e.workspace_id = '{self.workspace.id}' AND e.state IN (1, 2) AND {where}"))
+    def await_open(self, where, n):
+        """Until so many runs have not ended for which the condition is true."""
+        def left():
+            return self.stack.sql("SELECT e.id, e.responder_id, e.state, e.executor_id, e.attempt, w.reason FROM executions e LEFT JOIN waits w ON w.execution_id = e.id "
+                                  f"WHERE e.workspace_id = '{self.workspace.id}' AND e.state IN (1, 2) AND {where}")
+        try:
+            eventually(lambda: len(left()) == n, 180)
+        except AssertionError:
+            raise AssertionError(f"{n} runs should be left, and these are: {left()[:20]}; {self.stack.log('executor')[-3000:]}") from None
 
     def ended(self, runs, time_ms, tokens):
         """The model's account of runs that have ended by themselves. tokens: {run: of its answer}"""
@@ -320,8 +327,8 @@ class Random:
         self.stack.start_server("executor")
         models, self.asked = dict(self.asked), []
         models = {run: text for run, text in models.items() if run in self.runs}
-        self.models.wait_for(before + len(models), 60)
-        eventually(lambda: self.count("w.execution_id IS NULL") == len(models), 90, "the end of all other runs")
+        self.models.wait_for(before + len(models), 180)
+        self.await_open("w.execution_id IS NULL", len(models))
         parked = [run for run in self.runs if self.runs[run] == self.flows[-1]]
         self.ended([run for run in self.runs if run not in models and run not in parked], 0, {})
         half = len(parked) // 2
@@ -332,7 +339,7 @@ class Random:
         stopped = self.random.sample(sorted(models), self.random.randrange(len(models) + 1))
         self.stop_started(stopped, moved)
         self.hold.set()
-        eventually(lambda: self.count("TRUE") == 0, 90, "the end of all runs")
+        self.await_open("TRUE", 0)
         tokens = {run: self.answer_of_model({"messages": [{"content": text}]}) for run, text in models.items()}
         self.ended([run for run in models if run not in stopped], moved,
                    {run: {"input_tokens": t["input"], "cached_tokens": t["cached"], "output_tokens": t["output"]} for run, t in tokens.items()})
