@@ -67,4 +67,4 @@ HAVING detail <> ''
 UNION ALL
 SELECT 'ledger_numbers', 'ledger_sums'
 FROM ledger_numbers n
-WHERE EXISTS (SELECT 1 FROM credit_ledger l WHERE l.number > n.last)
+WHERE n.last < (SELECT MAX(l.number) FROM credit_ledger l)
