@@ -33,11 +33,7 @@ class RollUps:
         self.rows = {}   # id: (kind, responder, key, {grant: micro-credits})
         self.of = f"workspace_id = '{self.workspace.id}'"
         self.make_rows(random.Random(1))
-        for grant, total in self.grants.items():
-            stack.sql(f"INSERT INTO credit_grants (workspace_id, id, state, category, priority, amount, remaining, effective_ms, created_ms) "
-                      f"VALUES ('{self.workspace.id}', '{grant}', 2, 2, 50, {total}, 0, {self.at}, {self.at})")
         self.insert()
-        stack.sql(f"INSERT INTO retention (workspace_id, removed_to, due_ms) VALUES ('{self.workspace.id}', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 9000000000000000)")
         self.months = sorted({month_of(self.day_of(id)) for id in self.rows})
         self.statements = self.read_statements()
 
@@ -69,10 +65,15 @@ class RollUps:
             run = id if kind == 2 else NONE if kind == 1 else id_at(int(id.replace("-", "")[:12], 16), 0)
             ledger.append(f"('{self.workspace.id}', '{id}', {kind}, {sum(amounts.values())}, {text(run)}, {text(responder)}, {text(key)}, {text(grant)})")
             parts += [f"('{self.workspace.id}', '{id}', '{g}', {amount})" for g, amount in amounts.items() if len(amounts) > 1]
-        for into, values in (("credit_ledger (workspace_id, id, kind, amount, execution_id, responder_id, key_id, grant_id)", ledger),
-                             ("credit_parts (workspace_id, ledger_id, grant_id, amount)", parts)):
-            for at in range(0, len(values), 2000):
-                self.stack.sql_long(f"INSERT INTO {into} VALUES {', '.join(values[at:at + 2000])}")
+        grants = [f"('{self.workspace.id}', '{grant}', 2, 2, 50, {total}, 0, {self.at}, {self.at})" for grant, total in self.grants.items()]
+        inserts = [f"INSERT INTO {into} VALUES {', '.join(values[at:at + 1000])}" for into, values in (
+            ("credit_grants (workspace_id, id, state, category, priority, amount, remaining, effective_ms, created_ms)", grants),
+            ("credit_ledger (workspace_id, id, kind, amount, execution_id, responder_id, key_id, grant_id)", ledger),
+            ("credit_parts (workspace_id, ledger_id, grant_id, amount)", parts),
+            ("retention (workspace_id, removed_to, due_ms)", [f"('{self.workspace.id}', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 9000000000000000)"]))
+            for at in range(0, len(values), 1000)]
+        # one transaction: executors roll up a month as soon as all of its rows are in the sums
+        self.stack.sql_long("; ".join(["BEGIN", *inserts, "COMMIT"]))
 
     @staticmethod
     def day_of(id):
