@@ -278,17 +278,17 @@ class Faults:
         path.write_bytes(content)
         os.utime(path, (1, 1))
         self.dead_blobs.append(digest)
-        eventually(lambda: self.told(f"INSERT INTO blobs (sha256, size, dead, touched_ms) VALUES (UNHEX('{digest}'), {len(content)}, 1, 1); "
+        eventually(lambda: self.told(f"INSERT INTO blobs (sha256, size, dead, touched_ms) VALUES (UNHEX('{digest}'), {len(content)}, 1, 1) ON DUPLICATE KEY UPDATE touched_ms = 1; "
                                      "UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'remove_blobs'"), LOST_S, "MariaDB")
 
     def leave_an_object(self):
         """An object that no row names, and that has been dead for longer than the ten minutes of grace. The crash comes between its removal
         from the store and that of its row; maintenance then asks the store once more to remove what is not there."""
         content = f"dead {self.rng.random()}".encode()
-        digest, object = hashlib.sha256(content).hexdigest(), str(uuid.UUID(int=self.rng.getrandbits(128)))
+        digest, object = hashlib.sha256(content).hexdigest(), str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
         self.stack.objects.write(f"{digest}/{object}", content)
         self.dead_objects.append(f"{digest}/{object}")
-        eventually(lambda: self.told(f"INSERT INTO dead_objects (object, sha256, touched_ms) VALUES ('{object}', UNHEX('{digest}'), 1); "
+        eventually(lambda: self.told(f"INSERT INTO dead_objects (object, sha256, touched_ms) VALUES ('{object}', UNHEX('{digest}'), 1) ON DUPLICATE KEY UPDATE touched_ms = 1; "
                                      "UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'remove_objects'"), LOST_S, "MariaDB")
 
     def told(self, statements):
