@@ -25,6 +25,10 @@ enum {
     BATCH_WORK_MS = 30000,
     /* As for single runs (fcgi/forms/start_run.c). */
     VALIDATE_TRIES = 5,
+    /* The account is locked for about so long at most, as the time of the transaction before tells: other
+     * requests of the workspace wait for it. The first transaction, and one on a slow machine, has
+     * ACCEPT_GROUP_MAX items. */
+    CHUNK_MS = 200,
     /* Bytes of the first violation in the result of an item. */
     ERROR_MAX = 512,
 };
@@ -287,22 +291,32 @@ static bool decide_chunk(struct batch *b, size_t first, size_t n)
     return all;
 }
 
-/* The number of items from `first` on that fit into one transaction. */
-static size_t chunk_size(const struct batch *b, size_t first)
+/* The number of items from `first` on that fit into one transaction of at most `most`. */
+static size_t chunk_size(const struct batch *b, size_t first, size_t most)
 {
     size_t n = 0, bytes = 0;
-    while (first + n < b->batch.items && n < ACCEPT_BATCH_MAX &&
+    while (first + n < b->batch.items && n < most &&
            (n == 0 || bytes + b->items[first + n].size <= ACCEPT_BATCH_BYTES))
         bytes += b->items[first + n++].size;
     return n;
 }
 
+/* The most items of a transaction after one of `n` that took so long. */
+static size_t next_chunk_max(size_t n, int64_t took_ms)
+{
+    size_t fit = n * CHUNK_MS / (size_t)(took_ms > 0 ? took_ms : 1);
+    return fit < ACCEPT_GROUP_MAX ? ACCEPT_GROUP_MAX : fit < ACCEPT_BATCH_MAX ? fit : ACCEPT_BATCH_MAX;
+}
+
 static bool decide_items(struct batch *b)
 {
     bool all = true;
+    size_t most = ACCEPT_GROUP_MAX;
     for (size_t first = 0, n; all && first < b->batch.items; first += n) {
-        n = chunk_size(b, first);
-        all = clock_boot_ms() < b->until_ms && decide_chunk(b, first, n);
+        int64_t began_ms = clock_boot_ms();
+        n = chunk_size(b, first, most);
+        all = began_ms < b->until_ms && decide_chunk(b, first, n);
+        most = next_chunk_max(n, clock_boot_ms() - began_ms);
     }
     return all;
 }
