@@ -33,7 +33,7 @@ export class Visit {
         page.on("dialog", (dialog) => { visit.faults.push(`dialog: ${dialog.message()}`); void dialog.dismiss(); });
         visit.requests = [];
         page.on("request", (request) => {
-            visit.requests.push({ at: Date.now(), request, method: request.method(), url: request.url(), headers: request.headers() });
+            visit.requests.push({ at: Date.now(), method: request.method(), url: request.url(), headers: request.headers() });
             if (!request.url().startsWith(stack.url + "/") && !/^(data|blob):/.test(request.url())) visit.faults.push(`request to ${request.url()}`);
         });
         return visit;
