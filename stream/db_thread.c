@@ -214,10 +214,7 @@ static void run_db_thread(struct thread_queue *queue, void *arg)
 
 static void on_job_finished(struct thread_job *finished, void *arg)
 {
-    struct stream_db_job *job = (struct stream_db_job *)finished;
-    job->on_done(job);
-    if (!job->is_kept)
-        talloc_free(job);
+    stream_db_job_finish((struct stream_db_job *)finished);
 }
 
 static int stream_db_thread_destroy(struct stream_db_thread *thread)

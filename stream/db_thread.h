@@ -1,11 +1,12 @@
 /* The database thread of the event daemon: it reads from MariaDB, and the executors' log from Redis, so that
  * the loop thread never blocks. The
  * loop creates a job and submits it; the thread executes it; the loop then calls on_done and frees the job,
- * unless on_done keeps it. While a job is submitted, the loop may only access its `owner`, which the thread
- * does not use. */
+ * unless on_done takes it over by talloc_steal. While a job is submitted, the loop may only access its
+ * `owner`, which the thread does not use. */
 #pragma once
 
 #include <event2/event.h>
+#include <talloc.h>
 
 #include "mariadb/db.h"
 #include "mcp/call.h"
@@ -37,8 +38,6 @@ struct stream_db_job {        /* a talloc root */
     /* set to NULL by the loop if the submitter was freed */
     void *owner;
     void (*on_done)(struct stream_db_job *job);
-    /* set by on_done: its owner frees the job, or has made it a child of its own */
-    bool is_kept;
     enum err error;
 
     /* STREAM_DB_EVENTS: at most one page of the events after `after`, formatted as server-sent events, as the
@@ -102,5 +101,14 @@ static inline bool stream_db_job_has_ended_key(const struct stream_db_job *job, 
     return id_is_in(job->keys, job->keys_n, key) && !id_is_in(job->live_keys, job->live_keys_n, key);
 }
 void stream_db_thread_submit(struct stream_db_thread *thread, struct stream_db_job *job);
+/* Calls on_done and frees the job, unless on_done has taken it over; then its owner may have freed it
+ * already. */
+static inline void stream_db_job_finish(struct stream_db_job *job)
+{
+    void *holder = talloc_new(NULL);
+    job = talloc_steal(holder, job);
+    job->on_done(job);
+    talloc_free(holder);
+}
 /* A writer for state_dump_add, whose argument is the thread: logs `state.queues`. */
 void stream_db_thread_log_state(void *thread);

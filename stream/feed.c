@@ -221,7 +221,7 @@ static void feeds_on_slice(evutil_socket_t fd, short what, void *arg)
         event_add(feeds->slice_timer, &pause);
 }
 
-/* Keeps the job, because its rows go out in slices. */
+/* Takes over the job, because its rows go out in slices. */
 static void send_news(struct feed_watch *w, struct stream_db_job *job)
 {
     const struct feed_subscriber *s;
@@ -230,7 +230,6 @@ static void send_news(struct feed_watch *w, struct stream_db_job *job)
     {
         n++;
     }
-    job->is_kept = true;
     w->news = talloc_steal(w, job);
     w->next = LIST_FIRST(&w->subscribers);
     w->slice = n / SLICES_MAX + 1 > SLICE_SUBSCRIBERS ? n / SLICES_MAX + 1 : SLICE_SUBSCRIBERS;

@@ -3,33 +3,8 @@
 #include <event2/event.h>
 #include <talloc.h>
 
+#include "replaced_db_thread.h"
 #include "stream/subscriptions.h"
-
-static struct stream_db_job *submitted;
-
-struct stream_db_job *stream_db_job_new(enum stream_db_job_kind kind, void *owner,
-                                        void (*on_done)(struct stream_db_job *job))
-{
-    struct stream_db_job *job = talloc_zero(NULL, struct stream_db_job);
-    job->kind = kind;
-    job->owner = owner;
-    job->on_done = on_done;
-    return job;
-}
-
-void stream_db_thread_submit(struct stream_db_thread *thread, struct stream_db_job *job)
-{
-    submitted = job;
-}
-
-static void finish_job(enum err e)
-{
-    struct stream_db_job *job = submitted;
-    submitted = NULL;
-    job->error = e;
-    job->on_done(job);
-    talloc_free(job);
-}
 
 static int delivered;
 static const struct run_progress *last_progress;
@@ -57,16 +32,18 @@ Test(subscriptions, progress_of_a_failed_poll_is_not_kept)
     id workspace = id_new();
     subscriptions_add(subs, &execution, &workspace, &subscriber);
     subscriptions_poll_run(subs, &subscriber);
-    cr_assert_not_null(submitted);
-    submitted->progress = talloc_zero(submitted, struct run_progress);
-    submitted->progress[0] = (struct run_progress){.execution_id = execution, .workspace_id = workspace};
-    submitted->progress_n = 1;
-    finish_job(ERR_UNAVAILABLE);
+    struct stream_db_job *job = first_submitted(STREAM_DB_PROGRESS, NULL);
+    cr_assert_not_null(job);
+    job->progress = talloc_zero(job, struct run_progress);
+    job->progress[0] = (struct run_progress){.execution_id = execution, .workspace_id = workspace};
+    job->progress_n = 1;
+    finish_submitted(job, ERR_UNAVAILABLE);
     cr_expect_eq(delivered, 0);
 
     subscriptions_poll_run(subs, &subscriber);
-    cr_assert_not_null(submitted);
-    finish_job(OK);
+    job = first_submitted(STREAM_DB_PROGRESS, NULL);
+    cr_assert_not_null(job);
+    finish_submitted(job, OK);
     cr_expect_eq(delivered, 1);
     cr_expect_null(last_progress, "the execution no longer exists");
     subscriptions_remove(subs, &subscriber);

@@ -1,0 +1,162 @@
+/* What is new in a feed, on its way to the subscribers. The database thread is replaced. */
+#include <criterion/criterion.h>
+#include <event2/event.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "replaced_db_thread.h"
+#include "stream/feed.h"
+
+/* more than one slice has; the first id that the feed gives after they came */
+enum { MANY = 40, SLICE = 16, NEWEST = 6 };
+
+struct reader {
+    struct feed_subscriber feed; /* first */
+    int got;
+};
+
+static struct event_base *base;
+static struct feeds *feeds;
+static const id workspace = {"0190a5d4-7c3a-7000-8000-000000000001"};
+static const id other = {"0190a5d4-7c3a-7000-8000-000000000002"};
+
+static void count_frames(struct feed_subscriber *s, const char *frames, size_t size)
+{
+    cr_expect_eq(size, 4);
+    cr_expect_eq(memcmp(frames, "news", 4), 0);
+    ((struct reader *)s)->got++;
+}
+
+static size_t nothing_unsent(struct feed_subscriber *s)
+{
+    return 0;
+}
+
+static void leave_on_revoked(struct feed_subscriber *s)
+{
+    feeds_remove(s);
+}
+
+static void set_up(void)
+{
+    base = event_base_new();
+    feeds = feeds_new(NULL, base, NULL, 1000);
+}
+
+static void tear_down(void)
+{
+    talloc_free(feeds);
+    event_base_free(base);
+}
+
+TestSuite(feed, .init = set_up, .fini = tear_down);
+
+static void add_readers(const id *of, struct reader *readers, size_t n)
+{
+    static const struct feed_subscriber_callbacks callbacks = {count_frames, nothing_unsent,
+                                                               leave_on_revoked};
+    struct internal_request request = {.workspace = *of,
+                                       .feed_after = NEWEST - 1,
+                                       .states =
+                                           1 << STATE_SUCCEEDED | 1 << STATE_FAILED | 1 << STATE_STOPPED};
+    for (size_t i = 0; i < n; i++) {
+        readers[i] = (struct reader){.feed = {.callbacks = &callbacks, .tag = ""}};
+        feeds_add(feeds, &request, &readers[i].feed);
+    }
+}
+
+static void remove_readers(struct reader *readers, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        feeds_remove(&readers[i].feed);
+}
+
+static int total(const struct reader *readers, size_t n)
+{
+    int sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += readers[i].got;
+    return sum;
+}
+
+/* The job that reads what is new. */
+static struct stream_db_job *await_poll(const id *of)
+{
+    struct stream_db_job *job;
+    while (!(job = first_submitted(STREAM_DB_FEED_NEWS, of)))
+        event_base_loop(base, EVLOOP_ONCE);
+    return job;
+}
+
+/* The workspace's readers have all that the feed had when they came. The result is the next poll. */
+static struct stream_db_job *await_live(const id *of, const struct reader *readers, size_t n)
+{
+    struct stream_db_job *job = await_poll(of);
+    job->feed_until = NEWEST - 1;
+    finish_submitted(job, OK);
+    job = await_poll(of);
+    for (size_t i = 0; i < n; i++)
+        cr_assert(readers[i].feed.is_live);
+    return job;
+}
+
+static void finish_with_news(struct stream_db_job *job)
+{
+    job->feed_n = 1;
+    job->feed_rows = talloc_zero(job, struct feed_row);
+    job->feed_rows[0] = (struct feed_row){.id = NEWEST, .state = STATE_SUCCEEDED};
+    job->feed_ends = talloc_zero_array(job, size_t, 2);
+    job->feed_ends[1] = 4;
+    job->frames = talloc_strdup(job, "news");
+    finish_submitted(job, OK);
+}
+
+static void await_total(const struct reader *readers, size_t n, int want)
+{
+    while (total(readers, n) < want)
+        event_base_loop(base, EVLOOP_ONCE);
+}
+
+/* The job with the news is freed before on_done returns. */
+Test(feed, sends_news_to_few_subscribers_at_once)
+{
+    struct reader readers[SLICE];
+    add_readers(&workspace, readers, SLICE);
+    finish_with_news(await_live(&workspace, readers, SLICE));
+    for (size_t i = 0; i < SLICE; i++)
+        cr_expect_eq(readers[i].got, 1);
+    remove_readers(readers, SLICE);
+}
+
+Test(feed, sends_news_once_to_each_subscriber_although_the_next_one_leaves)
+{
+    struct reader readers[MANY], late;
+    add_readers(&workspace, readers, MANY);
+    finish_with_news(await_live(&workspace, readers, MANY));
+    cr_expect_eq(total(readers, MANY), SLICE);
+    const size_t next = MANY - SLICE - 1; /* they are in the list from the last to the first */
+    cr_assert_eq(readers[next].got, 0);
+    feeds_remove(&readers[next].feed);
+    add_readers(&workspace, &late, 1);
+    await_total(readers, MANY, MANY - 1);
+    (void)await_poll(&workspace);
+    for (size_t i = 0; i < MANY; i++)
+        cr_expect_eq(readers[i].got, i != next);
+    cr_expect_eq(late.got, 0, "it reads a page of its own");
+    cr_expect_not_null(first_submitted(STREAM_DB_FEED_PAGE, &workspace));
+    remove_readers(&late, 1);
+    remove_readers(readers, MANY);
+}
+
+Test(feed, ends_with_its_last_subscriber_between_two_slices)
+{
+    struct reader readers[MANY], others[1];
+    add_readers(&workspace, readers, MANY);
+    finish_with_news(await_live(&workspace, readers, MANY));
+    remove_readers(readers, MANY);
+    add_readers(&other, others, 1);
+    finish_with_news(await_live(&other, others, 1));
+    cr_expect_eq(total(readers, MANY), SLICE);
+    cr_expect_eq(others[0].got, 1);
+    remove_readers(others, 1);
+}
