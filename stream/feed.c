@@ -206,9 +206,15 @@ static bool send_slice(struct feed_watch *w)
     return false;
 }
 
-static void feeds_on_slice(evutil_socket_t fd, short what, void *arg)
+static void await_next_slice(struct feeds *feeds)
 {
     static const struct timeval pause = {.tv_usec = SLICE_MS * 1000};
+    if (!event_pending(feeds->slice_timer, EV_TIMEOUT, NULL))
+        event_add(feeds->slice_timer, &pause);
+}
+
+static void feeds_on_slice(evutil_socket_t fd, short what, void *arg)
+{
     struct feeds *feeds = arg;
     struct feed_watch *w;
     bool is_left = false;
@@ -217,8 +223,8 @@ static void feeds_on_slice(evutil_socket_t fd, short what, void *arg)
         if (w->news)
             is_left |= send_slice(w);
     }
-    if (is_left && !event_pending(feeds->slice_timer, EV_TIMEOUT, NULL))
-        event_add(feeds->slice_timer, &pause);
+    if (is_left)
+        await_next_slice(feeds);
 }
 
 /* Takes over the job, because its rows go out in slices. */
@@ -233,7 +239,8 @@ static void send_news(struct feed_watch *w, struct stream_db_job *job)
     w->news = talloc_steal(w, job);
     w->next = LIST_FIRST(&w->subscribers);
     w->slice = n / SLICES_MAX + 1 > SLICE_SUBSCRIBERS ? n / SLICES_MAX + 1 : SLICE_SUBSCRIBERS;
-    feeds_on_slice(-1, 0, w->feeds);
+    if (send_slice(w)) /* the slices of other feeds come at their own time */
+        await_next_slice(w->feeds);
 }
 
 static void feed_on_news(struct stream_db_job *job)

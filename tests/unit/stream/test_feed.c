@@ -160,3 +160,20 @@ Test(feed, ends_with_its_last_subscriber_between_two_slices)
     cr_expect_eq(others[0].got, 1);
     remove_readers(others, 1);
 }
+
+Test(feed, sends_its_slices_at_their_time_whatever_comes_in_other_feeds)
+{
+    struct reader readers[MANY], others[1];
+    add_readers(&workspace, readers, MANY);
+    add_readers(&other, others, 1);
+    struct stream_db_job *news = await_live(&workspace, readers, MANY);
+    struct stream_db_job *others_news = await_live(&other, others, 1);
+    finish_with_news(news);
+    cr_expect_eq(total(readers, MANY), SLICE);
+    finish_with_news(others_news);
+    cr_expect_eq(others[0].got, 1);
+    cr_expect_eq(total(readers, MANY), SLICE);
+    await_total(readers, MANY, MANY);
+    remove_readers(readers, MANY);
+    remove_readers(others, 1);
+}
