@@ -6,6 +6,8 @@
 #include "run/accept.h"
 #include "skill/extra.h"
 
+struct executor;
+
 /* A validation of inputs, by one version of a workflow or skill. */
 struct child_check {
     /* not set: not validated yet */
@@ -30,6 +32,9 @@ struct child_job {
     /* An earlier attempt may have started the child: look for it first, even if the workflow is gone since.
      */
     bool resumed;
+    /* Later, and only for the loop: the parent goes on without the child, which this process stops as soon as
+     * it is accepted. NULL: the parent waits for it, or has ended. */
+    struct executor *unwanted_by;
 
     /* --- of the database thread --- */
     struct child_check check;

@@ -3,6 +3,7 @@ import signal
 
 import pytest
 
+from peers import mariadb
 from stack import eventually, kill, while_it_lasts
 
 SETTINGS = {"executor.park_after_ms": "200", "executor.processes": "2"}
@@ -165,6 +166,23 @@ def test_step_that_waits_for_a_child_times_out_and_stops_it(stack, workspace, cl
     eventually(lambda: row(stack, below)[0] == 5, 30, "the child is stopped")
     assert row(stack, id)[0] == 2, "the parent goes on"
     assert client.finished(id)["status"] == "success"
+
+
+def test_child_that_is_accepted_after_its_step_has_timed_out_is_stopped(stack, workspace, client, effects):
+    release = effects.hold("/hold")
+    child = workspace.put_workflow({"steps": [delay("a", 3600)]})
+    id = client.started(workspace.put_workflow({"steps": [
+        step("hold", "http", request={"method": "GET", "url": effects.url + "/hold"}),
+        step("a", "workflow", workflow_id=child, timeout_seconds=1, on_error="continue"), delay("b", 3600)]}))
+    effects.wait_for("/hold")
+    with mariadb(stack.dir) as session:  # the child waits for the account
+        session(f"BEGIN; SELECT workspace_id FROM accounts WHERE workspace_id = '{workspace.id}' FOR UPDATE")
+        release()
+        parked(stack, id, DELAY)
+        assert stack.sql(f"SELECT id FROM executions WHERE parent_id = '{id}'") == []
+        session("ROLLBACK")
+    eventually(lambda: stack.sql(f"SELECT state FROM executions WHERE parent_id = '{id}'") == [["5"]], 30, "the child is stopped")
+    assert row(stack, id)[0] == 2, "the parent goes on"
 
 
 def test_stop_of_a_tree_of_parked_runs(stack, workspace, client):

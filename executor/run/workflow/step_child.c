@@ -80,6 +80,35 @@ static void on_child_end(void *arg, const struct child_end *end)
     action_wake(s->action, handle_child_end);
 }
 
+/* --- stopping a child that is no longer needed --- */
+
+struct stop_child_job {
+    struct job job;
+    struct stop_request request;
+};
+
+static void stop_child_work(struct job *job, struct db_thread_ctx *thread_ctx)
+{
+    struct stop_child_job *j = (struct stop_child_job *)job;
+    struct idempotency_match replay;
+    (void)stop_run(thread_ctx->db, thread_ctx->redis, j, &j->request, &replay);
+}
+
+static void on_child_stopped(struct job *job)
+{
+    talloc_free(job);
+}
+
+/* The action timed out, or another item of its for_each failed: the run continues without this child. */
+static void stop_child(struct executor *exec, const id *workspace, const id *child)
+{
+    struct stop_child_job *j = talloc_zero(NULL, struct stop_child_job);
+    j->job = (struct job){.kind = JOB_CALL, .work = stop_child_work, .done = on_child_stopped};
+    j->request = (struct stop_request){
+        .workspace_id = *workspace, .execution_id = *child, .error = "the parent run continued without it"};
+    db_thread_submit(exec->db_thread, &j->job);
+}
+
 /* --- starting the child --- */
 
 static void add_child_started_event(struct action *a, const id *child)
@@ -95,13 +124,16 @@ static void on_child_accepted(struct job *job)
     struct child_job *j = (struct child_job *)job;
     struct child_action *s = job->arg;
     enum run_verdict verdict = j->answer.verdict;
-    if (!s) { /* the action was freed in the meantime; the end of the run stops the child */
+    bool accepted = verdict == RUN_ACCEPTED || verdict == RUN_CHILD_EXISTS;
+    if (!s) { /* the action was freed in the meantime; the end of the run stops the child, if it has come */
+        if (accepted && j->unwanted_by)
+            stop_child(j->unwanted_by, &j->request.workspace_id, &j->answer.execution_id);
         talloc_free(j);
         return;
     }
     struct action *a = s->action;
     s->accept_job = NULL;
-    if (verdict == RUN_ACCEPTED || verdict == RUN_CHILD_EXISTS) {
+    if (accepted) {
         s->child = j->answer.execution_id;
         if (verdict == RUN_ACCEPTED)
             add_child_started_event(a, &s->child);
@@ -227,34 +259,7 @@ static void start_child_action(struct action *a)
     db_thread_submit(a->run->exec->db_thread, &j->job);
 }
 
-/* --- stopping a child that is no longer needed --- */
-
-struct stop_child_job {
-    struct job job;
-    struct stop_request request;
-};
-
-static void stop_child_work(struct job *job, struct db_thread_ctx *thread_ctx)
-{
-    struct stop_child_job *j = (struct stop_child_job *)job;
-    struct idempotency_match replay;
-    (void)stop_run(thread_ctx->db, thread_ctx->redis, j, &j->request, &replay);
-}
-
-static void on_child_stopped(struct job *job)
-{
-    talloc_free(job);
-}
-
-/* The action timed out, or another item of its for_each failed: the run continues without this child. */
-static void stop_child(struct executor *exec, const id *workspace, const id *child)
-{
-    struct stop_child_job *j = talloc_zero(NULL, struct stop_child_job);
-    j->job = (struct job){.kind = JOB_CALL, .work = stop_child_work, .done = on_child_stopped};
-    j->request = (struct stop_request){
-        .workspace_id = *workspace, .execution_id = *child, .error = "the parent run continued without it"};
-    db_thread_submit(exec->db_thread, &j->job);
-}
+/* --- the end of the action --- */
 
 static void cancel_child_action(struct action *a)
 {
@@ -262,8 +267,10 @@ static void cancel_child_action(struct action *a)
     struct active_run *run = a->run;
     if (!s)
         return;
-    if (s->accept_job)
+    if (s->accept_job) {
         s->accept_job->job.arg = NULL;
+        s->accept_job->unwanted_by = run->ending ? NULL : run->exec;
+    }
     if (id_is_set(&s->child) && !s->ended)
         child_watch_forget(run->exec->child_watch, &s->child);
     /* the end of this run stops the child, unless stop_child does before */
