@@ -36,6 +36,11 @@ enum {
     /* A leader that has sent nothing to MariaDB for the time of two statements and of two attempts to connect
      * (together 10 s by default) hangs and is killed. */
     LEADER_CONNECTS_MS = 4000,
+    /* An account may be locked for so long before its requests are limited to half of the workers: other
+     * hosts and executors lock an account for the time of a COMMIT, and a process that dies or restarts may
+     * hold it for some hundred ms. A shorter time would reject requests of a busy workspace at each of these.
+     */
+    BUSY_GRACE_MS = 500,
     /* So long the items of a batch let other requests of their workspace go first: these look at the account
      * again at least every ACCOUNT_BUSY_PAUSE_MAX_MS. */
     GIVE_WAY_MS = 60,
@@ -235,29 +240,32 @@ static struct busy_account *busy_account_of(struct accept_group *g, const struct
     return &g->busy[s - g->slots];
 }
 
-static unsigned workers_of(const struct accept_group *g)
+/* True if as many workers wait for the account already as may wait for one that has been locked for so long.
+ */
+static bool too_many_wait(const struct accept_group *g, uint64_t workspace, int64_t locked_ms)
 {
     unsigned workers = 0;
-    for (unsigned i = 0; i < g->slots_n; i++)
+    unsigned waiting = 0;
+    for (unsigned i = 0; i < g->slots_n; i++) {
         workers += atomic_load(&g->slots[i].attached);
-    return workers;
+        waiting += atomic_load(&g->busy[i].waits_for) == workspace;
+    }
+    unsigned most = workers > 1 ? (workers + 1) / 2 : 1;
+    return locked_ms >= BUSY_GRACE_MS && waiting >= most;
 }
 
-/* Decides whether a request whose account is locked goes on waiting. False: the request has waited for too
- * long, or too many workers wait for an account that is held, or that others always have at the moment when
- * this host looks: both would leave no worker to the other workspaces. */
+/* Decides whether a request whose account is locked goes on waiting. False: the account has been locked for
+ * too long, or too many workers wait for it. */
 static bool may_wait(struct accept_group *g, struct accept_slot *s, const struct run_request *req,
                      int64_t version, int64_t now_ms)
 {
     struct busy_account *own = busy_account_of(g, s);
     uint64_t workspace = workspace_hash(req);
-    int64_t since_ms = busy_account_remember(g->busy, g->slots_n, own, workspace, version, now_ms);
+    int64_t locked_since_ms = busy_account_remember(g->busy, g->slots_n, own, workspace, version, now_ms);
     if (s->busy_since_ms == 0)
         s->busy_since_ms = now_ms;
-    if (s->busy_since_ms < since_ms)
-        since_ms = s->busy_since_ms;
     if (now_ms - s->busy_since_ms >= ACCOUNT_BUSY_TIMEOUT_MS ||
-        !busy_account_may_wait(g->busy, g->slots_n, workers_of(g), workspace, now_ms - since_ms)) {
+        too_many_wait(g, workspace, now_ms - locked_since_ms)) {
         atomic_fetch_add(&g->busy_rejected, 1);
         return false;
     }

@@ -24,16 +24,6 @@ int64_t busy_account_remember(struct busy_account *records, unsigned n, struct b
     return since_ms;
 }
 
-bool busy_account_may_wait(const struct busy_account *records, unsigned n, unsigned workers,
-                           uint64_t workspace, int64_t locked_ms)
-{
-    unsigned waiting = 0;
-    for (unsigned i = 0; i < n; i++)
-        waiting += atomic_load(&records[i].waits_for) == workspace;
-    unsigned most = workers > 1 ? (workers + 1) / 2 : 1;
-    return locked_ms < BUSY_GRACE_MS || waiting < most;
-}
-
 void busy_account_forget(struct busy_account *records, unsigned n, uint64_t workspace)
 {
     for (unsigned i = 0; i < n; i++) {

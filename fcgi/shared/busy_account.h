@@ -5,13 +5,7 @@
 #pragma once
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
-
-/* An account may be locked for so long before its requests are limited to half of the workers: other hosts
- * and executors lock an account for the time of a COMMIT, and a process that dies or restarts may hold it for
- * some hundred ms. A shorter time would reject requests of a busy workspace at each of these. */
-enum { BUSY_GRACE_MS = 500 };
 
 struct busy_account {
     /* A hash of the workspace; 0: none. */
@@ -30,11 +24,6 @@ struct busy_account {
  * host waits only for the others' COMMITs. */
 int64_t busy_account_remember(struct busy_account *records, unsigned n, struct busy_account *own,
                               uint64_t workspace, int64_t version, int64_t now_ms);
-
-/* True if one more of `workers` workers may wait for an account that has been locked, or for which the
- * request has waited, for `locked_ms`: from BUSY_GRACE_MS on at most half of them. */
-bool busy_account_may_wait(const struct busy_account *records, unsigned n, unsigned workers,
-                           uint64_t workspace, int64_t locked_ms);
 
 /* The account was free. */
 void busy_account_forget(struct busy_account *records, unsigned n, uint64_t workspace);

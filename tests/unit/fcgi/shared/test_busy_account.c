@@ -38,17 +38,3 @@ Test(busy_account, it_is_free_once_it_was_forgotten_or_not_seen_locked_for_long)
     cr_expect_eq(busy_account_remember(records, WORKERS, &records[1], A, 7, 1600), 1600);
     cr_expect_eq(busy_account_remember(records, WORKERS, &records[2], A, 7, 2000), 1600);
 }
-
-Test(busy_account, half_of_the_workers_may_wait_for_long)
-{
-    struct busy_account records[WORKERS + 1] = {0};
-    records[0].waits_for = records[1].waits_for = A;
-    records[2].waits_for = B;
-    cr_expect(busy_account_may_wait(records, WORKERS + 1, 4, A, BUSY_GRACE_MS - 1),
-              "all may for a short time");
-    cr_expect_not(busy_account_may_wait(records, WORKERS + 1, 4, A, BUSY_GRACE_MS));
-    cr_expect(busy_account_may_wait(records, WORKERS + 1, 4, B, BUSY_GRACE_MS), "one of four waits for it");
-    cr_expect(busy_account_may_wait(records, WORKERS + 1, 5, A, BUSY_GRACE_MS), "two of five");
-    records[0].waits_for = records[1].waits_for = 0;
-    cr_expect(busy_account_may_wait(records, WORKERS + 1, 1, A, BUSY_GRACE_MS), "the only worker");
-}
