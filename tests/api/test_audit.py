@@ -77,6 +77,8 @@ DAMAGE = [
      "UPDATE credit_ledger SET grant_id = '{grant}' WHERE id = '{leaf}'"),
     ("parts", "UPDATE credit_ledger SET grant_id = NULL WHERE id = '{leaf}'", "leaf",
      "UPDATE credit_ledger SET grant_id = '{grant}' WHERE id = '{leaf}'"),
+    ("parts", "UPDATE credit_ledger SET grant_id = '00000000-0000-0000-0000-000000000000' WHERE id = '{leaf}'", "leaf",
+     "UPDATE credit_ledger SET grant_id = '{grant}' WHERE id = '{leaf}'"),
     ("parts", "INSERT INTO credit_parts VALUES ('{workspace}', '{never}', '{grant}', 5), ('{workspace}', '{workspace}', '{grant}', -5)", "workspace",
      "DELETE FROM credit_parts"),
     ("ledger_stray", f"INSERT INTO credit_ledger (workspace_id, id, kind, amount, number) VALUES ('{NOBODY}', '{NOBODY}', 1, 5, 1)", NOBODY,

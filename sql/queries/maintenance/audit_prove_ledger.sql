@@ -1,6 +1,6 @@
 -- Reads the ledger once for the checks balance, grant, parts, ledger_stray, ledger_sums and debit_stray. `detail` names those that a workspace or
 -- grant may violate; then their own queries tell which rows do. What must agree is counted with opposite signs, so that its sum is 0:
--- i = 1, of a workspace: 1 ledger and balance, 2 debits and executions, 3 rows without a grant and those with parts, 4 rows without their execution;
+-- i = 1, of a workspace: 1 ledger and balance, 2 debits and executions, 3 rows without a grant, or with an id of zeros, and those with parts, 4 rows without their execution;
 -- i = 2, of a kind in a workspace: 1 and 3 ledger and days, 2 and 4 ledger and months, rows and amounts;
 -- i = 3, of a grant: 1 ledger with parts and what it has left.
 -- Columns as in audit_active.
@@ -22,7 +22,7 @@ FROM (
     SELECT l.workspace_id, l.kind, COALESCE(l.grant_id, CAST('00000000-0000-0000-0000-000000000000' AS UUID)) AS grant_id, 0 AS rolled_up,
       COUNT(*) AS n, SUM(l.amount) AS total, COUNT(l.number) AS numbered_n, SUM(IF(l.number IS NULL, 0, l.amount)) AS numbered,
       SUM(l.kind = 2 AND l.id <=> l.execution_id AND (r.removed_to IS NULL OR l.id > r.removed_to)) AS debits,
-      SUM(l.grant_id IS NULL AND l.amount <> 0) AS shared,
+      SUM(IF(l.grant_id IS NULL, l.amount <> 0, l.grant_id = '00000000-0000-0000-0000-000000000000')) AS shared,
       SUM(IF(l.kind = 2, NOT l.id <=> l.execution_id,
              l.kind IN (3, 6) AND e.id IS NULL AND (r.removed_to IS NULL OR l.execution_id IS NULL OR l.execution_id > r.removed_to))) AS strays
     FROM credit_ledger l
