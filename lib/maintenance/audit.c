@@ -583,8 +583,10 @@ static enum err is_suspect(struct audit_context *context, void *scratch, const s
             add_suspects(context, db_str(rows, i, AUDIT_ACTIVE_DETAIL), &list, &n);
         context->suspects[c->sight] = list;
     }
-    for (const char **name = context->suspects[c->sight]; *name && !*is_suspect_r; name++)
-        *is_suspect_r = strcmp(*name, c->name) == 0;
+    /* a query may also name checks that belong to another one */
+    for (int sight = 0; sight < SIGHTS; sight++)
+        for (const char **name = context->suspects[sight]; name && *name && !*is_suspect_r; name++)
+            *is_suspect_r = strcmp(*name, c->name) == 0;
     return e;
 }
 

@@ -104,6 +104,11 @@ DAMAGE = [
      "UPDATE executions SET cost = cost - 1 WHERE id = '{leaf}'"),
     ("debit_stray", "INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id, number) VALUES"
      f" ('{{workspace}}', '{NOBODY}', 2, 0, '{{leaf}}', 1)", NOBODY, f"DELETE FROM credit_ledger WHERE id = '{NOBODY}'"),
+    ("debit_stray", "INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id, number) VALUES"
+     f" ('{{workspace}}', '{NOBODY}', 2, 0, '{NOBODY}', 1)", NOBODY, f"DELETE FROM credit_ledger WHERE id = '{NOBODY}'"),
+    # as many debits as executions
+    ("debit_stray", f"UPDATE credit_ledger SET id = '{NOBODY}', execution_id = '{NOBODY}' WHERE id = '{{leaf}}'", NOBODY,
+     f"UPDATE credit_ledger SET id = '{{leaf}}', execution_id = '{{leaf}}' WHERE id = '{NOBODY}'"),
     ("refund", "INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id, number) VALUES"
      f" ('{{workspace}}', '{NOBODY}', 3, 0, '{{never}}', 1)", "never", f"DELETE FROM credit_ledger WHERE id = '{NOBODY}'"),
     ("refund_due", "UPDATE executions SET effects = 0 WHERE id = '{fail}'", "fail",

@@ -1,10 +1,11 @@
 -- Reads the executions once for the checks debit, refund, refund_due, charge, terminal, result, child_stray, occurrence_missing and
 -- webhook_message. `detail` names those that an execution may violate; then their own queries tell which do.
 -- Joins and subqueries without their row are not read: a join by IF(…, NULL) has no row, and a subquery is looked at after what stands before it.
+-- A missing debit hides a stray one from audit_prove_ledger, which only counts them; so debit_stray is named with debit.
 -- A root with a row in execution_children is found by child_wrong.
 -- Columns as in audit_active.
 SELECT e.id AS subject, CONCAT_WS(',',
-  IF(l.id IS NULL OR l.kind <> 2 OR l.amount <> -e.cost OR NOT l.execution_id <=> e.id, 'debit', NULL),
+  IF(l.id IS NULL OR l.kind <> 2 OR l.amount <> -e.cost OR NOT l.execution_id <=> e.id, 'debit,debit_stray', NULL),
   IF(COALESCE(r.n, 0) > 1 OR COALESCE(r.total, 0) <> e.refunded OR e.refunded < 0 OR e.refunded > e.cost OR COALESCE(r.released, 0) > e.held, 'refund', NULL),
   IF(e.refunded <> IF(e.state IN (4, 5) AND e.effects = 0, e.cost, IF(e.state NOT IN (3, 4, 5), 0, IF(e.held <= 0, e.held, e.held - IF(COALESCE(c.held, 0) <= 0, 0, CAST(
       (CAST(LEAST(c.input_used, c.input_max) AS DECIMAL(38)) * c.input_price + 999999) DIV 1000000
