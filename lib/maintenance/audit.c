@@ -554,6 +554,7 @@ enum { CHECKS = sizeof checks / sizeof checks[0] };
 static void add_suspects(struct audit_context *context, const char *names, const char ***list_r, size_t *n_r)
 {
     char *copy = talloc_strdup(context->audit, names), *left = NULL;
+    size_t before = *n_r;
     for (char *name = strtok_r(copy, ",", &left); name; name = strtok_r(NULL, ",", &left)) {
         bool known = false;
         for (size_t i = 0; i < *n_r && !known; i++)
@@ -564,6 +565,8 @@ static void add_suspects(struct audit_context *context, const char *names, const
         (*list_r)[(*n_r)++] = name;
         (*list_r)[*n_r] = NULL;
     }
+    if (*n_r == before) /* as nearly always: a damage may concern millions of rows */
+        talloc_free(copy);
 }
 
 /* Whether the check's own query is needed. Runs the query of all checks of its table once. */
