@@ -60,6 +60,12 @@ def within(check, seconds, what="the condition"):
         time.sleep(min(max(0.02, waited / 20), 0.2))  # the interval grows with the time already waited
 
 
+def revoked(check, what="the end of what was revoked or has expired"):
+    """Waits for the effect of a revocation or an expiry, which docs/api.md and docs/console.md promise within a second. Ten of them are for
+    a busy machine: a cache that outlives them fails the test."""
+    return within(check, 10, what)
+
+
 def while_it_lasts(seconds, look):
     """look(seconds) starts something that lasts `seconds` and looks at it meanwhile; returns what look returned. A look that failed and
     took longer than `seconds` says nothing, because the machine was too slow for it: it is repeated with a longer time."""

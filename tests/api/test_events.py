@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from events import assert_whole, curl, follow, Stream
-from stack import ROOT, eventually, kill
+from stack import ROOT, eventually, kill, revoked
 
 SETTINGS = {"api.rate_limit_per_minute": "1000000", "api.workers": "4"}
 QUICK = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
@@ -306,7 +306,7 @@ def test_revoked_key_ends_its_streams(stack, workspace, client, run):
     for s in (by_key, by_ticket, other):
         s.wait_for(5)
     stack.cli("key", "revoke", "--workspace", workspace.id, made["id"])
-    eventually(lambda: status(stack, f"/api/v1/executions/{execution}/events?" + path.split("?")[1]) == 401, 3, "status 401")
+    revoked(lambda: status(stack, f"/api/v1/executions/{execution}/events?" + path.split("?")[1]) == 401)
     for s in (by_key, by_ticket):  # they end at the next ping
         assert len(s.end(20)) == 5
     other.wait_for(5)

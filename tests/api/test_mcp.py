@@ -9,7 +9,7 @@ import uuid
 import pytest
 import requests
 from skills import probe
-from stack import eventually, while_it_lasts
+from stack import eventually, revoked, while_it_lasts
 
 SETTINGS = {"mcp.wait_s": "2", "mcp.progress_wait_s": "60", "api.cors_origins": "https://app.example.com"}
 LATEST = "2025-11-25"
@@ -390,7 +390,7 @@ def test_revoked_key_is_rejected(stack, workspace):
     key = workspace.key()
     mcp = Mcp(stack, key["key"])
     stack.cli("key", "revoke", key["id"], "--workspace", workspace.id)
-    assert eventually(lambda: mcp.open("ping").status_code == 401, 10)
+    assert revoked(lambda: mcp.open("ping").status_code == 401)
 
 
 # --- the transport --------------------------------------------------------------------------------------------------------------

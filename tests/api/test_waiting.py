@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from stack import eventually
+from stack import eventually, revoked
 
 pytestmark = pytest.mark.serial
 SETTINGS = {"api.rate_limit_per_minute": "1000000", "api.workers": "2"}
@@ -168,6 +168,6 @@ def test_key_revoked_during_a_wait_is_401(stack, workspace, client, effects):
         waiting = pool.submit(run, other, workspace.put_workflow(held(effects)), "wait=30")
         effects.wait_for("/hold")
         stack.cli("key", "revoke", "--workspace", workspace.id, made["id"])
-        eventually(lambda: other.get("/credits").status_code == 401, 3, "status 401")
+        revoked(lambda: other.get("/credits").status_code == 401)
         release()
         assert waiting.result().status_code == 401
