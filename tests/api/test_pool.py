@@ -290,7 +290,7 @@ def test_requests_beyond_the_backlog_are_rejected_at_once(stack, place):
         waiting = [socket.create_connection(("127.0.0.1", stack.port)) for _ in range(300)]
         for connection in waiting:
             connection.sendall(request.encode() + b"\r\n")
-        refused = eventually(lambda: (lambda ready: len(ready) >= 44 and ready)(select.select(waiting, [], [], 0)[0]), 5, "44 rejected requests")
+        refused = within(lambda: (lambda ready: len(ready) >= 44 and ready)(select.select(waiting, [], [], 0)[0]), 10, "44 rejected requests")
         answers = [whole(c) for c in refused]
         assert len(answers) == 44
         for answer in answers:
