@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import requests
@@ -68,14 +69,17 @@ def revoked(check, what="the end of what was revoked or has expired"):
 
 def while_it_lasts(seconds, look):
     """look(seconds) starts something that lasts `seconds` and looks at it meanwhile; returns what look returned. A look that failed and
-    took longer than `seconds` says nothing, because the machine was too slow for it: it is repeated with a longer time."""
+    took longer than `seconds` says nothing, because the machine was too slow for it: it is repeated with a longer time, at most twice. A warning
+    in pytest's summary tells what was repeated: a look that contains the end of what lasts always takes longer, and so a fault that shows
+    only now and then would pass unseen."""
     while True:
         began = time.monotonic()
         try:
             return look(seconds)
-        except AssertionError:
+        except AssertionError as fault:
             if time.monotonic() - began < seconds or seconds > 10:
                 raise
+            warnings.warn(f"a look at what lasts {seconds} s is repeated: {str(fault)[:500]}", stacklevel=2)
         seconds *= 4
 
 
