@@ -129,7 +129,7 @@ def test_sigterm_finishes_steps_and_releases_runs(stack, workspace, client, effe
     release()
     within(lambda: row(stack, finishing)[0] == 1, GRACE_S / 3, "the release after the current step")
     assert row(stack, hanging)[0] == 2 and effects.count("/next") == 0
-    eventually(lambda: stack.pid("executor") is None, 10, "end of the executor")
+    within(lambda: stack.pid("executor") is None, GRACE_S + 10, "end of the executor")
     assert row(stack, hanging) == [1, 1, 0, 0], "expected: queued, one more attempt, no loss"
     assert stack.sql("SELECT id FROM executors WHERE lost_ms IS NULL") == []
     effects.holds["/hang"].set()
