@@ -2,6 +2,7 @@
 import json
 
 import pytest
+from stack import eventually
 
 NOBODY = "01890000-0000-7000-8000-000000000000"
 
@@ -27,6 +28,7 @@ def system(stack):
     stack.start_server("executor")
     client.post(f"/executions/{runs['slow']}/stop")
     runs["child"] = stack.sql_one(f"SELECT id FROM executions WHERE parent_id = '{runs['parent']}' ORDER BY id LIMIT 1")
+    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM credit_ledger WHERE number IS NULL") == "0", what="the sums of the ledger")
     grant = stack.sql_one(f"SELECT head_grant FROM accounts WHERE workspace_id = '{workspace.id}'")
     return {"workspace": workspace.id, "grant": grant, **runs}
 
@@ -83,6 +85,11 @@ DAMAGE = [
      "DELETE FROM credit_parts"),
     ("ledger_stray", f"INSERT INTO credit_ledger (workspace_id, id, kind, amount, number) VALUES ('{NOBODY}', '{NOBODY}', 1, 5, 1)", NOBODY,
      f"DELETE FROM credit_ledger WHERE workspace_id = '{NOBODY}'"),
+    ("ledger_sums", "UPDATE credit_sums SET n = n + 1 WHERE workspace_id = '{workspace}' AND kind = 2 LIMIT 1", "workspace",
+     "UPDATE credit_sums SET n = n - 1 WHERE workspace_id = '{workspace}' AND kind = 2 LIMIT 1"),
+    ("ledger_sums", "UPDATE credit_months SET amount = amount + 1 WHERE workspace_id = '{workspace}' AND kind = 3", "workspace",
+     "UPDATE credit_months SET amount = amount - 1 WHERE workspace_id = '{workspace}' AND kind = 3"),
+    ("ledger_sums", "UPDATE ledger_numbers SET last = last - 1", "ledger_numbers", "UPDATE ledger_numbers SET last = last + 1"),
     ("reference", f"INSERT INTO credit_references (workspace_id, reference, ledger_id) VALUES ('{{workspace}}', 'r', '{NOBODY}')", "workspace",
      "DELETE FROM credit_references WHERE reference = 'r'"),
     ("budget", "UPDATE accounts SET budgets = 1 WHERE workspace_id = '{workspace}'", "workspace",

@@ -1,6 +1,6 @@
 -- The sums of days and of months equal the numbered rows of the ledger and what was rolled up, whose numbers end with the last one.
 -- Columns as in audit_active.
-SELECT t.workspace_id AS subject, CONCAT('kind ', t.kind, ': ledger ', SUM(t.ledger_n), ' rows of ', SUM(t.ledger), ', days ', SUM(t.days_n), ' of ', SUM(t.days),
+SELECT CAST(t.workspace_id AS CHAR) AS subject, CONCAT('kind ', t.kind, ': ledger ', SUM(t.ledger_n), ' rows of ', SUM(t.ledger), ', days ', SUM(t.days_n), ' of ', SUM(t.days),
   ', months ', SUM(t.months_n), ' of ', SUM(t.months)) AS detail
 FROM (
   SELECT workspace_id, kind, COUNT(*) AS ledger_n, SUM(amount) AS ledger, 0 AS days_n, 0 AS days, 0 AS months_n, 0 AS months
