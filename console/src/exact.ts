@@ -7,8 +7,9 @@ export class ExactNumber extends Number {
     override toString(): string { return this.text; }
 }
 
-// A string, or a number. Between them there are only brackets, commas, colons, spaces and words.
-const TOKEN = /"(?:[^"\\]|\\.)*"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?/g;
+// An escape, a quote, or a number: a number behind an odd number of quotes stands in a string. An expression for whole strings would
+// remember a place in them for each character, and fail beyond some millions.
+const TOKEN = /\\.|"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?/g;
 // Fifteen digits and a small exponent always fit.
 const SUSPECT = /[0-9][0-9.]{15}|[0-9][eE][-+]?[0-9]{2}/;
 
@@ -16,7 +17,10 @@ const SUSPECT = /[0-9][0-9.]{15}|[0-9][eE][-+]?[0-9]{2}/;
 function decimal(text: string): string {
     const [, sign, whole, fraction = "", exponent = "0"] = /^(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([-+]?[0-9]+))?$/.exec(text) ?? [];
     if (whole === undefined) return text; // Infinity
-    const digits = (whole + fraction).replace(/^0+/, ""), significant = digits.replace(/0+$/, "");
+    const digits = (whole + fraction).replace(/^0+/, "");
+    let n = digits.length; // not by /0+$/, which begins again at each zero
+    while (digits[n - 1] === "0") n--;
+    const significant = digits.slice(0, n);
     return significant ? `${sign}${significant}e${Number(exponent) - fraction.length + digits.length - significant.length}` : `${sign}0`;
 }
 
@@ -25,9 +29,10 @@ export function readJson(text: string): unknown {
     const value: unknown = JSON.parse(text);
     if (!SUSPECT.test(text)) return value;
     const mark = crypto.randomUUID() + ":"; // no string of the text begins with it
-    let marked = false;
+    let marked = false, inString = false;
     const changed = text.replace(TOKEN, (token) => {
-        if (token.startsWith('"') || !SUSPECT.test(token) || decimal(String(Number(token))) === decimal(token)) return token;
+        if (token === '"') inString = !inString;
+        if (inString || token === '"' || token.startsWith("\\") || !SUSPECT.test(token) || decimal(String(Number(token))) === decimal(token)) return token;
         marked = true;
         return `"${mark}${token}"`;
     });

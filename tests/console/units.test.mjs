@@ -256,6 +256,12 @@ test("numbers that do not fit a double keep their text", () => {
     assert.equal(c.initial({ name: "n", kind: "number", required: true, schema: { default: c.readJson("9007199254740993") } }), "9007199254740993");
 });
 
+test("neither a long number nor a long string is too much", () => {
+    const zeros = `1${"0".repeat(3000000)}1`; // in a time that grows with the square of this, it would take hours
+    assert.equal(c.writeJson(c.readJson(`[${zeros}]`)), `[${zeros}]`);
+    for (const text of ["x".repeat(1 << 25), '\\"'.repeat(1 << 24)]) assert.equal(c.readJson(`{"a":"${text}","b":9007199254740993}`).b.text, "9007199254740993");
+});
+
 test("other JSON is read and written as by JSON", () => {
     const texts = ["0", "-0", "1", "9007199254740991", "0.1", "1e22", "1.0", "100000000000000000000", "1.50e1", "0.00000000000000000100", "123456789.123456", "true", "null", "[]", '"9007199254740993"',
         '"\\"9007199254740993"', '{"9007199254740993":"a:1e400","b":[1,2.5,"\\\\"]}', '{"__proto__":{"x":1e400}}', ' [ 1 , "x" ] '];
