@@ -32,13 +32,15 @@ def pytest_make_parametrize_id(config, val, argname):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A failed test shows what the executor of its stack complained of, and its last lines."""
+    """A failed test shows what the programs of its stack complained of, and their last lines."""
     report = (yield).get_result()
     stack = getattr(item, "funcargs", {}).get("stack")
-    if report.failed and isinstance(stack, Stack):
-        lines = [line for log in sorted((stack.dir / "logs").glob("executor*.log")) for line in log.read_text(errors="replace").splitlines()]
+    if not report.failed or not isinstance(stack, Stack):
+        return
+    for name in ("api", "stream", "executor"):
+        lines = [line for log in sorted((stack.dir / "logs").glob(f"{name}*.log")) for line in log.read_text(errors="replace").splitlines()]
         faults = [line for line in lines[:-30] if " error " in line or " warn " in line][-60:]
-        report.sections.append(("executor.log: warnings and errors, and the last lines", "\n".join(faults + ["..."] + lines[-30:])))
+        report.sections.append((f"{name}.log: warnings and errors, and the last lines", "\n".join(faults + ["..."] + lines[-30:])))
 
 
 def pytest_runtest_setup(item):
