@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 static const char magic[] = "MILLRACE-WORKSPACE-1\n";
-enum { HEAD_SIZE = 1 + 8, HASH_SIZE = crypto_hash_sha256_BYTES, CELL_HEAD = 4 };
+enum { HEAD_SIZE = 1 + 8, MAC_SIZE = crypto_auth_hmacsha256_BYTES, CELL_HEAD = 4 };
 static const uint32_t null_size = UINT32_MAX;
 
 static int archive_free(struct archive *a)
@@ -17,12 +17,21 @@ static int archive_free(struct archive *a)
     return 0;
 }
 
-static struct archive *archive_new(void *ctx, FILE *file)
+/* Its own key: that of the transfer seals the secrets. */
+static void begin_mac(struct archive *a, const uint8_t transfer[SECRET_KEY_SIZE])
+{
+    uint8_t key[crypto_auth_hmacsha256_KEYBYTES];
+    crypto_kdf_derive_from_key(key, sizeof key, 1, "archive ", transfer);
+    crypto_auth_hmacsha256_init(&a->mac, key, sizeof key);
+    sodium_memzero(key, sizeof key);
+}
+
+static struct archive *archive_new(void *ctx, FILE *file, const uint8_t transfer[SECRET_KEY_SIZE])
 {
     struct archive *a = talloc_zero(ctx, struct archive);
     talloc_set_destructor(a, archive_free);
     a->file = file;
-    crypto_hash_sha256_init(&a->hash);
+    begin_mac(a, transfer);
     return a;
 }
 
@@ -46,11 +55,11 @@ static enum err put(struct archive *a, const void *bytes, size_t size)
 {
     if (size == 0)
         return OK;
-    crypto_hash_sha256_update(&a->hash, bytes, size);
+    crypto_auth_hmacsha256_update(&a->mac, bytes, size);
     return fwrite(bytes, 1, size, a->file) == size ? OK : ERR_LIMIT;
 }
 
-enum err archive_create(void *ctx, const char *path, struct archive **a_r)
+enum err archive_create(void *ctx, const char *path, const uint8_t key[SECRET_KEY_SIZE], struct archive **a_r)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
@@ -59,7 +68,7 @@ enum err archive_create(void *ctx, const char *path, struct archive **a_r)
             close(fd);
         return errno == EEXIST ? ERR_CONFLICT : ERR_INTERNAL;
     }
-    *a_r = archive_new(ctx, file);
+    *a_r = archive_new(ctx, file, key);
     return put(*a_r, magic, sizeof magic - 1);
 }
 
@@ -96,11 +105,11 @@ enum err archive_put_row(struct archive *a, const struct span *cells, size_t n)
 enum err archive_finish(struct archive *a)
 {
     char count[24];
-    uint8_t hash[HASH_SIZE];
+    uint8_t mac[MAC_SIZE];
     int n = snprintf(count, sizeof count, "%lld", (long long)a->records);
     enum err e = archive_put(a, ARCHIVE_END, count, (size_t)n);
-    crypto_hash_sha256_final(&a->hash, hash);
-    if (e == OK && (fwrite(hash, 1, sizeof hash, a->file) != sizeof hash || fflush(a->file) != 0 ||
+    crypto_auth_hmacsha256_final(&a->mac, mac);
+    if (e == OK && (fwrite(mac, 1, sizeof mac, a->file) != sizeof mac || fflush(a->file) != 0 ||
                     fsync(fileno(a->file)) != 0))
         e = ERR_LIMIT;
     return e;
@@ -108,28 +117,28 @@ enum err archive_finish(struct archive *a)
 
 /* --- reading --- */
 
-enum err archive_open(void *ctx, const char *path, struct archive **a_r)
+enum err archive_open(void *ctx, const char *path, const uint8_t key[SECRET_KEY_SIZE], struct archive **a_r)
 {
     char begin[sizeof magic - 1];
     FILE *file = fopen(path, "re");
     if (!file)
         return ERR_NOT_FOUND;
-    *a_r = archive_new(ctx, file);
+    *a_r = archive_new(ctx, file, key);
     if (fread(begin, 1, sizeof begin, file) != sizeof begin || memcmp(begin, magic, sizeof begin) != 0)
         return ERR_INVALID;
-    crypto_hash_sha256_update(&(*a_r)->hash, (const uint8_t *)begin, sizeof begin);
+    crypto_auth_hmacsha256_update(&(*a_r)->mac, (const uint8_t *)begin, sizeof begin);
     return OK;
 }
 
-/* After ARCHIVE_END: the number of records, the checksum, and nothing behind it. */
+/* After ARCHIVE_END: the number of records, the MAC, and nothing behind it. */
 static enum err check_end(struct archive *a)
 {
     char count[24];
-    uint8_t hash[HASH_SIZE], own[HASH_SIZE];
+    uint8_t mac[MAC_SIZE], own[MAC_SIZE];
     int n = snprintf(count, sizeof count, "%lld", (long long)a->records - 1);
-    crypto_hash_sha256_final(&a->hash, own);
+    crypto_auth_hmacsha256_final(&a->mac, own);
     bool ok = a->size == (size_t)n && memcmp(a->content, count, a->size) == 0 &&
-              fread(hash, 1, sizeof hash, a->file) == sizeof hash && memcmp(hash, own, sizeof hash) == 0 &&
+              fread(mac, 1, sizeof mac, a->file) == sizeof mac && sodium_memcmp(mac, own, sizeof mac) == 0 &&
               fgetc(a->file) == EOF;
     return ok ? OK : ERR_INVALID;
 }
@@ -151,8 +160,8 @@ enum err archive_next(struct archive *a)
     if (fread(a->content, 1, size, a->file) != size)
         return ERR_INVALID;
     a->content[size] = '\0';
-    crypto_hash_sha256_update(&a->hash, head, sizeof head);
-    crypto_hash_sha256_update(&a->hash, a->content, size);
+    crypto_auth_hmacsha256_update(&a->mac, head, sizeof head);
+    crypto_auth_hmacsha256_update(&a->mac, a->content, size);
     a->records++;
     return a->kind == ARCHIVE_END ? check_end(a) : OK;
 }

@@ -1,5 +1,6 @@
-/* The file of `millrace workspace export`: records, one after the other, and at the end the SHA-256 of all
- * that was before it. Written and read as a stream; the longest record is one row. Format 1:
+/* The file of `millrace workspace export`: records, one after the other, and at the end the HMAC-SHA256 of
+ * all that was before it, by a key made of the transfer's: who does not have that cannot make or change a
+ * file. Written and read as a stream; the longest record is one row. Format 1:
  *
  *   "MILLRACE-WORKSPACE-1\n"
  *   a record: its kind (1 byte), the size of its content (8 bytes, big-endian), its content
@@ -9,7 +10,7 @@
  *   'B' a blob, 'P' a skill's package   its SHA-256 (32 bytes)
  *   'D' a part of its bytes
  *   'E' last: the number of records before it as text
- *   the SHA-256 (32 bytes) */
+ *   the HMAC-SHA256 (32 bytes) */
 #pragma once
 
 #include <sodium.h>
@@ -18,6 +19,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "secret/seal.h"
 
 enum archive_kind {
     ARCHIVE_HEAD = 'H',
@@ -36,7 +38,7 @@ enum {
 
 struct archive {
     FILE *file;
-    crypto_hash_sha256_state hash;
+    crypto_auth_hmacsha256_state mac;
     int64_t records;
     /* Of a read record; the content is valid until the next one is read. */
     enum archive_kind kind;
@@ -46,8 +48,9 @@ struct archive {
 
 /* --- writing --- */
 
-/* Creates the file, with mode 0600. ERR_CONFLICT: it exists. ERR_INTERNAL: errno. */
-enum err archive_create(void *ctx, const char *path, struct archive **a_r) WARN_UNUSED;
+/* Creates the file, with mode 0600. `key`: of the transfer. ERR_CONFLICT: it exists. ERR_INTERNAL: errno. */
+enum err archive_create(void *ctx, const char *path, const uint8_t key[SECRET_KEY_SIZE],
+                        struct archive **a_r) WARN_UNUSED;
 /* ERR_LIMIT: it cannot be written (errno), here and below. */
 enum err archive_put(struct archive *a, enum archive_kind kind, const void *bytes, size_t size) WARN_UNUSED;
 enum err archive_put_row(struct archive *a, const struct span *cells, size_t n) WARN_UNUSED;
@@ -57,8 +60,10 @@ enum err archive_finish(struct archive *a) WARN_UNUSED;
 /* --- reading --- */
 
 /* ERR_NOT_FOUND: errno. ERR_INVALID: it is no such file, or one of another format. */
-enum err archive_open(void *ctx, const char *path, struct archive **a_r) WARN_UNUSED;
-/* The next record. ERR_INVALID: the file is damaged; after ARCHIVE_END the checksum was verified. */
+enum err archive_open(void *ctx, const char *path, const uint8_t key[SECRET_KEY_SIZE],
+                      struct archive **a_r) WARN_UNUSED;
+/* The next record. ERR_INVALID: the file is damaged, or of another key; after ARCHIVE_END the MAC was
+ * verified. */
 enum err archive_next(struct archive *a) WARN_UNUSED;
 /* The cells of a row: they lie in the content. False: it is no row of `n` cells. */
 bool archive_row(const struct archive *a, struct span *cells_r, size_t n);

@@ -300,7 +300,7 @@ static enum err put_head(struct export *x)
 
 static int write_file(struct export *x, const char *path)
 {
-    enum err e = archive_create(x->cli->ctx, path, &x->archive);
+    enum err e = archive_create(x->cli->ctx, path, x->keys.transfer, &x->archive);
     if (e == ERR_CONFLICT)
         return cli_fail(x->cli, "%s exists already", path);
     if (e != OK)

@@ -253,7 +253,7 @@ static enum err pass(struct import *m, bool writes)
     m->writes = writes;
     m->rows_n = m->blobs_n = m->packages_n = 0;
     memset(m->counts, 0xff, sizeof m->counts);
-    enum err e = archive_open(m->cli->ctx, m->path, &m->archive);
+    enum err e = archive_open(m->cli->ctx, m->path, m->keys.transfer, &m->archive);
     if (e == OK)
         e = read_head(m);
     while (e == OK && m->archive->kind != ARCHIVE_END) {
@@ -327,7 +327,7 @@ static int import_file(struct import *m)
 {
     enum err e = pass(m, false);
     if (e == ERR_INVALID)
-        e = refuse(m, "is damaged, or no file of this format", NULL);
+        e = refuse(m, "is damaged, no file of this format, or not written with the key of --key-file", NULL);
     if (e == ERR_NOT_FOUND)
         e = refuse(m, "cannot be read", strerror(errno));
     if (e == OK)

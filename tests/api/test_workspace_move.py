@@ -1,5 +1,6 @@
 """`millrace workspace export` and `import`: a workspace moves from the default cell to c7 with all that it has, once, and nothing that was
 acknowledged is missing there."""
+import hashlib
 import json
 import os
 import re
@@ -194,6 +195,9 @@ def test_a_workspace_moves_with_all_that_it_has(here, there, lively, effects, tm
         assert "nothing was changed" in bring(there, damaged, file.with_suffix(".key"), code=1)
     damaged.write_bytes(whole + b"x")
     bring(there, damaged, file.with_suffix(".key"), code=1)
+    # as somebody without the key would make it
+    damaged.write_bytes(whole[:-32] + hashlib.sha256(whole[:-32]).digest())
+    assert "nothing was changed" in bring(there, damaged, file.with_suffix(".key"), code=1)
     there.cli("secret", "keygen", tmp_path / "other.key")
     assert "key file does not open" in bring(there, file, tmp_path / "other.key", code=1)
     assert is_absent(there, w.id)
