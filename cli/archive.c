@@ -75,6 +75,8 @@ enum err archive_create(void *ctx, const char *path, const uint8_t key[SECRET_KE
 static enum err put_head(struct archive *a, enum archive_kind kind, size_t size)
 {
     uint8_t head[HEAD_SIZE] = {(uint8_t)kind};
+    if (size > ARCHIVE_RECORD_MAX)
+        return ERR_LIMIT;
     put_number(head + 1, size, 8);
     a->records++;
     return put(a, head, sizeof head);

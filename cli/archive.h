@@ -32,8 +32,9 @@ enum archive_kind {
 };
 enum {
     ARCHIVE_CELLS_MAX = 64,
-    /* Of a record: more than max_allowed_packet, the longest row that MariaDB sends. */
-    ARCHIVE_RECORD_MAX = 256 * 1024 * 1024,
+    /* Of a record: max_allowed_packet as docs/operations.md asks for it. Twice as much, a row in hexadecimal
+     * digits, is less than the 256 MiB of talloc's longest piece. */
+    ARCHIVE_RECORD_MAX = 64 * 1024 * 1024,
 };
 
 struct archive {
@@ -51,7 +52,7 @@ struct archive {
 /* Creates the file, with mode 0600. `key`: of the transfer. ERR_CONFLICT: it exists. ERR_INTERNAL: errno. */
 enum err archive_create(void *ctx, const char *path, const uint8_t key[SECRET_KEY_SIZE],
                         struct archive **a_r) WARN_UNUSED;
-/* ERR_LIMIT: it cannot be written (errno), here and below. */
+/* ERR_LIMIT: it cannot be written (errno), or is too long, here and below. */
 enum err archive_put(struct archive *a, enum archive_kind kind, const void *bytes, size_t size) WARN_UNUSED;
 enum err archive_put_row(struct archive *a, const struct span *cells, size_t n) WARN_UNUSED;
 /* Writes the end and brings all to the disk. */

@@ -10,6 +10,7 @@
 #include "cli/archive.h"
 #include "cli/commands.h"
 #include "cli/workspace_move.h"
+#include "cli/workspace_owned.h"
 #include "deed/deed.h"
 #include "mariadb/table_copy.h"
 #include "skill/package.h"
@@ -31,6 +32,7 @@ struct import {
     char *columns;
     size_t columns_n;
     int frozen_column, number_column;
+    struct owned *owned;
     /* what was read of each entry of workspace_tables; -1: it is not in the file */
     int64_t counts[TABLES_MAX];
     /* in the second pass */
@@ -59,6 +61,7 @@ static enum err read_head(struct import *m)
     json_object *o;
     const char *why;
     int64_t own;
+    id named;
     enum err e = archive_next(m->archive);
     if (e != OK || m->archive->kind != ARCHIVE_HEAD)
         return ERR_INVALID;
@@ -68,8 +71,11 @@ static enum err read_head(struct import *m)
     const char *workspace = json_get_text(o, "workspace");
     m->cell = json_get_text(o, "cell");
     m->schema = json_object_get_int64(json_get(o, "schema"));
-    if (!workspace || !id_parse(workspace, strlen(workspace), &m->workspace))
+    if (!workspace || !id_parse(workspace, strlen(workspace), &named) ||
+        (m->writes && !id_equal(&named, &m->workspace))) /* the file has changed since the first pass */
         return ERR_INVALID;
+    m->workspace = named;
+    m->owned = owned_new(m->archive, &m->workspace);
     e = workspace_schema(m->cli->db, m->cli->ctx, &own);
     if (e == OK && own != m->schema)
         return refuse(m, "comes from a database of another version: its newest migration is",
@@ -92,8 +98,14 @@ static enum err begin_table(struct import *m)
         if (t->where && strcmp(t->name, name) == 0)
             m->table = t;
     }
-    if (!m->table || m->counts[m->table - workspace_tables] >= 0)
+    if (!m->table)
         return ERR_INVALID;
+    /* in their order: the frozen account is there before what it keeps at rest, and rows before those that
+     * belong to them */
+    for (const struct workspace_table *t = m->table; t->name; t++) {
+        if (m->counts[t - workspace_tables] >= 0)
+            return ERR_INVALID;
+    }
     m->counts[m->table - workspace_tables] = 0;
     enum err e = db_copy_columns(m->cli->db, m->cli->ctx, name, &columns, &n);
     if (e != OK)
@@ -123,6 +135,8 @@ static enum err take_row(struct import *m)
     struct span cells[ARCHIVE_CELLS_MAX];
     if (!m->table || m->columns_n > ARCHIVE_CELLS_MAX || !archive_row(m->archive, cells, m->columns_n))
         return ERR_INVALID;
+    if (!owned_take(m->owned, m->table, m->columns, cells))
+        return refuse(m, "has a row that is not of its workspace", m->table->name);
     void *ctx = talloc_new(NULL);
     enum err e = workspace_reseal(ctx, &m->keys, false, &m->workspace, m->table->name, m->columns, cells);
     if (e == ERR_DENIED)
@@ -241,7 +255,8 @@ static enum err check_counts(const struct import *m)
 {
     for (const struct workspace_table *t = workspace_tables; t->name; t++) {
         int64_t n = m->counts[t - workspace_tables];
-        bool is_one = strcmp(t->name, "accounts") == 0 || strcmp(t->name, "workspaces") == 0;
+        bool is_one = strcmp(t->name, "accounts") == 0 || strcmp(t->name, "workspaces") == 0 ||
+                      strcmp(t->name, "tenants") == 0;
         if (t->where && (n < 0 || (is_one && n != 1)))
             return ERR_INVALID;
     }
@@ -261,6 +276,7 @@ static enum err pass(struct import *m, bool writes)
         if (e == OK)
             e = take_record(m);
     }
+    m->owned = NULL; /* of the archive */
     TALLOC_FREE(m->archive);
     TALLOC_FREE(m->rows);
     TALLOC_FREE(m->writer);

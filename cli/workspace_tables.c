@@ -133,6 +133,8 @@ static const char *name_of(void *ctx, const struct sealed_columns *s, const char
     if (!s->named_by)
         return WEBHOOK_SEAL_NAME;
     struct span cell = cells[workspace_column(columns, s->named_by)];
+    if (!cell.at)
+        return NULL;
     char *text = talloc_strndup(ctx, cell.at, cell.size);
     if (strcmp(s->table, "models") == 0)
         return model_seal_name(ctx, text);
@@ -144,6 +146,8 @@ static enum err reseal(void *ctx, const uint8_t *from, const uint8_t *to, const 
 {
     char *value;
     size_t size;
+    if (!name)
+        return ERR_DENIED;
     enum err e = secret_open(ctx, from, workspace, name, (const uint8_t *)nonce->at, nonce->size,
                              (const uint8_t *)sealed->at, sealed->size, &value, &size);
     if (e != OK)

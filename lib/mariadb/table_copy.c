@@ -129,7 +129,7 @@ struct db_copy_in *db_copy_in_new(void *ctx, struct db *db, const char *table, c
 static void add(struct db_copy_in *c, const char *bytes, size_t size)
 {
     if (c->size + size > c->room) {
-        c->room = 2 * (c->size + size) + BATCH_BYTES;
+        c->room = (c->size + size) / 4 * 5 + BATCH_BYTES; /* talloc's longest piece has 256 MiB */
         c->text = talloc_realloc(c, c->text, char, c->room);
     }
     memcpy(c->text + c->size, bytes, size);

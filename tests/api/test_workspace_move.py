@@ -1,6 +1,8 @@
 """`millrace workspace export` and `import`: a workspace moves from the default cell to c7 with all that it has, once, and nothing that was
 acknowledged is missing there."""
+import base64
 import hashlib
+import hmac
 import json
 import os
 import re
@@ -90,6 +92,38 @@ def is_absent(stack, id):
 
 def shown(stack, workspace):
     return stack.cli("workspace", "show", "--workspace", workspace.id)["frozen"]
+
+
+def records(whole):
+    """The records of a file (cli/archive.h), each [kind, content], without the end."""
+    found, at = [], whole.index(b"\n") + 1
+    while at < len(whole) - 32:
+        size = int.from_bytes(whole[at + 1:at + 9], "big")
+        found.append([whole[at:at + 1], whole[at + 9:at + 9 + size]])
+        at += 9 + size
+    return found[:-1]
+
+
+def sealed_file(found, key):
+    """A file of these records by somebody who has the key."""
+    derived = hashlib.blake2b(digest_size=32, key=base64.b64decode(key.read_text()), salt=(1).to_bytes(16, "little"), person=b"archive ".ljust(16, b"\0")).digest()
+    body = b"MILLRACE-WORKSPACE-1\n" + b"".join(kind + len(content).to_bytes(8, "big") + content for kind, content in [*found, [b"E", b"%d" % len(found)]])
+    return body + hmac.digest(derived, body, "sha256")
+
+
+def changed_cell(found, table, column, value):
+    """The records, with another value in a row of the table."""
+    found = [list(r) for r in found]
+    at = next(n for n, (kind, content) in enumerate(found) if kind == b"T" and content.startswith(table.encode() + b"\n"))
+    n = found[at][1].split(b"\n")[1].split(b",").index(b"`%s`" % column.encode())
+    assert found[at + 1][0] == b"R", table
+    row, start = found[at + 1][1], 0
+    size = lambda: int.from_bytes(row[start:start + 4], "big")
+    for _ in range(n):
+        start += 4 + (0 if size() == 0xffffffff else size())
+    assert size() == len(value)
+    found[at + 1][1] = row[:start + 4] + value.encode() + row[start + 4 + len(value):]
+    return found
 
 
 def killed_at(stack, lock, statement, *command):
@@ -223,6 +257,32 @@ def test_a_workspace_moves_with_all_that_it_has(here, there, lively, effects, tm
     assert made.status_code in (201, 202), made.text
     settled(type(w)(there, w.id))
     clean(here, there)
+
+
+def test_a_file_writes_nothing_into_another_workspace(here, there, lively, tmp_path):
+    """Also if its maker has the key."""
+    w, known = lively
+    victim = there.workspace(credits=5)
+    run = victim.client().started(victim.put_workflow(ONE), {"n": 1})
+    victim.client().finished(run)
+    settled(victim)
+    file, forged = tmp_path / "w.export", tmp_path / "forged"
+    export(here, w, file)
+    found, before = records(file.read_bytes()), rows(there, victim.id)
+    assert sealed_file(found, file.with_suffix(".key")) == file.read_bytes()
+    first, second = [n for n, (kind, _) in enumerate(found) if kind == b"T"][2:4]  # the workspace, its keys
+    for bad, why in [(changed_cell(found, "api_keys", "workspace_id", victim.id), "not of its workspace: api_keys"),
+                     (changed_cell(found, "deeds", "workspace_id", victim.id), "not of its workspace: deeds"),
+                     (changed_cell(found, "workspaces", "id", victim.id), "not of its workspace: workspaces"),
+                     (changed_cell(found, "events", "execution_id", run), "not of its workspace: events"),
+                     (changed_cell(found, "workflow_versions", "workflow_id", run), "not of its workspace: workflow_versions"),
+                     (found[:first] + found[second:second + 2] + found[first:second] + found[second + 2:], "damaged")]:
+        forged.write_bytes(sealed_file(bad, file.with_suffix(".key")))
+        message = bring(there, forged, file.with_suffix(".key"), code=1)
+        assert why in message and "nothing was changed" in message
+    assert is_absent(there, w.id) and rows(there, victim.id) == before
+    bring(there, file)
+    clean(there)
 
 
 def test_it_waits_for_what_is_in_progress_and_loses_nothing(here, there, tmp_path):
