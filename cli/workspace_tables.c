@@ -6,6 +6,7 @@
 
 #include "store/model.h"
 #include "webhook/endpoint.h"
+#include "webhook/sealed_response.h"
 
 #define OWN "workspace_id = ?"
 #define OF_RUNS(column) column " IN (SELECT id FROM executions WHERE workspace_id = ?)"
@@ -161,10 +162,24 @@ static enum err reseal(void *ctx, const uint8_t *from, const uint8_t *to, const 
     return OK;
 }
 
+/* The response that is kept for an Idempotency-Key. One of another key stays as it is: it cannot be replayed
+ * in its own cell either, and is gone after a day. */
+static void reseal_response(void *ctx, const uint8_t *from, const uint8_t *to, const id *workspace,
+                            struct span *body)
+{
+    struct span opened;
+    if (response_is_sealed(*body) && response_open(ctx, from, workspace, *body, &opened) == OK)
+        *body = response_seal(ctx, to, workspace, opened);
+}
+
 enum err workspace_reseal(void *ctx, const struct seal_keys *keys, bool to_transfer, const id *workspace,
                           const char *table, const char *columns, struct span *cells)
 {
     enum err e = OK;
+    int body = strcmp(table, "idempotency_keys") == 0 ? workspace_column(columns, "body") : -1;
+    if (body >= 0 && keys->has_webhooks)
+        reseal_response(ctx, to_transfer ? keys->webhooks : keys->transfer,
+                        to_transfer ? keys->transfer : keys->webhooks, workspace, &cells[body]);
     for (size_t i = 0; e == OK && i < sizeof sealed_columns / sizeof *sealed_columns; i++) {
         const struct sealed_columns *s = &sealed_columns[i];
         if (strcmp(s->table, table) != 0)

@@ -29,8 +29,9 @@ struct seal_keys {
     bool has_secrets, has_webhooks;
 };
 /* Opens the sealed cells of a row and seals them by another key: by the transfer's if `to_transfer`, else by
- * the cell's. `columns` as of db_copy_columns; new cells are of ctx. ERR_DENIED: they cannot be opened, or
- * the cell has no key for them. Does nothing for tables without sealed columns. */
+ * the cell's. So are sealed responses (webhook/sealed_response.h). `columns` as of db_copy_columns; new cells
+ * are of ctx. ERR_DENIED: they cannot be opened, or the cell has no key for them. Does nothing for tables
+ * without sealed columns. */
 enum err workspace_reseal(void *ctx, const struct seal_keys *keys, bool to_transfer, const id *workspace,
                           const char *table, const char *columns, struct span *cells) WARN_UNUSED;
 /* The column of a table that names bytes by their SHA-256 (blob/blob_rows.h); "": it has none. */

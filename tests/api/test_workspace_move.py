@@ -80,7 +80,7 @@ def rows(stack, id):
     for table, where in TABLES.items():
         columns = [c for c, in stack.sql(f"SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '{table}' "
                                          "ORDER BY ORDINAL_POSITION") if c not in SEALED | {"frozen", "touched"} and (table, c) != ("credit_ledger", "number")]
-        picked = ", ".join(f"HEX({c})" for c in columns)
+        picked = ", ".join("IF(body LIKE 'sealed:%', 'sealed', HEX(body))" if (table, c) == ("idempotency_keys", "body") else f"HEX({c})" for c in columns)
         where = where.replace("?", f"'{id}'") + (" AND deed NOT LIKE 'workspace.%port'" if table == "deeds" else "")
         found[table] = sorted(stack.sql(f"SELECT {picked} FROM {table} WHERE {where}"))
     return found
@@ -178,7 +178,8 @@ def lively(here, effects):
     assert upload(client, ("data.bin", body), ("empty", b"")).status_code == 201
     probe(w, "import os\nos.makedirs('outputs', exist_ok=True)\nopen('outputs/report.txt', 'w').write('moved')\nprint('a line of the log')\n", slug="mover")
     assert here.cli("webhook", "list", "--workspace", w.id) == []
-    hook = client.post("/webhooks", json={"url": f"{effects.url}/hook/{w.id}", "events": ["execution.failed"]})
+    asked = {"url": f"{effects.url}/hook/{w.id}", "events": ["execution.failed"]}
+    hook = client.post("/webhooks", json=asked, headers={"Idempotency-Key": "hook"})
     assert hook.status_code == 201, hook.text
     assert client.get("/webhooks/secret").status_code == 200
     schedule = client.post("/schedules", json={"name": "s", "workflow_id": flow, "cron": "0 3 1 1 *"})
@@ -191,7 +192,7 @@ def lively(here, effects):
         return effects.to(f"/hook/{w.id}")
     eventually(is_told, 60, "a delivery")
     settled(w)
-    return w, {"key": key, "flow": flow, "calls": calls, "ids": ids, "body": body, "schedule": schedule, "hook": hook.json()["id"]}
+    return w, {"key": key, "flow": flow, "calls": calls, "ids": ids, "body": body, "schedule": schedule, "asked": asked, "hook": hook.json()}
 
 
 def test_no_table_is_forgotten(here):
@@ -249,6 +250,8 @@ def test_a_workspace_moves_with_all_that_it_has(here, there, lively, effects, tm
     assert client.get("/credits").json()["balance"] == float(balance)
     again = client.run(known["flow"], {"n": 3}, key="key 3", tags=["a", "b3"], metadata={"ü": "日本"})
     assert again.status_code == 202 and again.json()["execution_id"] == known["ids"][3]
+    hook = client.post("/webhooks", json=known["asked"], headers={"Idempotency-Key": "hook"})
+    assert hook.status_code == 201 and hook.json() == known["hook"], hook.text
     assert client.get("/files/data.bin").content == known["body"] and client.get("/files/empty").content == b""
     assert client.finished(client.started(known["flow"], {"n": 9}))["status"] == "success"
     assert client.finished(client.started(known["calls"]))["status"] == "success"
