@@ -24,8 +24,9 @@ static enum err begin_work(struct db_tx *tx, void *arg)
     e = workspace_count_unsent(tx->db, tx->ctx, &d->workspace, &d->unsent);
     if (e != OK || d->unsent > 0)
         return e;
-    struct db_value set[] = {db_number(FROZEN_DISCARDED), db_id(&d->workspace), db_number(FROZEN_EXPORTED)};
-    e = db_run(tx->db, tx->ctx, SQL_WORKSPACE_MOVE_SET, set, 3, NULL);
+    struct db_value set[] = {db_number(FROZEN_DISCARDED), db_id(&d->workspace), db_number(FROZEN_EXPORTED),
+                             db_null()};
+    e = db_run(tx->db, tx->ctx, SQL_WORKSPACE_MOVE_SET, set, 4, NULL);
     /* of the installation: the workspace's own deeds are removed with it */
     return e == OK ? deed_record(tx, "workspace.discard", NULL, d->workspace.text, NULL) : e;
 }

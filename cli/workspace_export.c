@@ -87,8 +87,9 @@ static enum err freeze_work(struct db_tx *tx, void *arg)
         e = look_for_blockers(tx, x);
     if (e != OK || x->blockers || frozen == FROZEN_EXPORTED)
         return e;
-    struct db_value set[] = {db_number(FROZEN_EXPORTED), db_id(&x->workspace), db_number(FROZEN_NOT)};
-    e = db_run(tx->db, tx->ctx, SQL_WORKSPACE_MOVE_SET, set, 3, NULL);
+    struct db_value set[] = {db_number(FROZEN_EXPORTED), db_id(&x->workspace), db_number(FROZEN_NOT),
+                             db_null()};
+    e = db_run(tx->db, tx->ctx, SQL_WORKSPACE_MOVE_SET, set, 4, NULL);
     return e == OK ? deed_record(tx, "workspace.export", &x->workspace, x->workspace.text, NULL) : e;
 }
 

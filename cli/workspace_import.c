@@ -31,7 +31,10 @@ struct import {
     const struct workspace_table *table;
     char *columns;
     size_t columns_n;
-    int frozen_column, number_column;
+    int frozen_column, touched_column, number_column;
+    /* by which the account is known as the one that this import has brought */
+    int64_t token;
+    char token_text[24];
     struct owned *owned;
     /* what was read of each entry of workspace_tables; -1: it is not in the file */
     int64_t counts[TABLES_MAX];
@@ -116,6 +119,7 @@ static enum err begin_table(struct import *m)
     m->columns_n = n;
     bool is_ledger = strcmp(name, "credit_ledger") == 0, is_account = strcmp(name, "accounts") == 0;
     m->frozen_column = is_account ? workspace_column(columns, "frozen") : -1;
+    m->touched_column = is_account ? workspace_column(columns, "touched") : -1;
     m->number_column = is_ledger ? workspace_column(columns, "number") : -1;
     if (m->writes)
         m->rows = db_copy_in_new(m->cli->ctx, m->cli->db, name, columns, strcmp(name, "tenants") == 0);
@@ -145,6 +149,8 @@ static enum err take_row(struct import *m)
             m->table->name);
     if (m->frozen_column >= 0)
         cells[m->frozen_column] = span_text("2" /* FROZEN_IMPORTING */);
+    if (m->touched_column >= 0)
+        cells[m->touched_column] = span_text(m->token_text);
     /* below every cursor of the usage push: the cell in which a row was written sends it */
     if (m->number_column >= 0 && cells[m->number_column].at)
         cells[m->number_column] = span_text("0");
@@ -299,7 +305,12 @@ static enum err look_work(struct db_tx *tx, void *arg)
     struct frozen_look *look = arg;
     enum err e = workspace_lock_frozen(tx, look->workspace, &look->frozen);
     look->exists = e == OK;
-    return e == ERR_NOT_FOUND ? OK : e;
+    if (e != OK || look->frozen != FROZEN_IMPORTING)
+        return e == ERR_NOT_FOUND ? OK : e;
+    /* from this COMMIT on, an earlier import that still works cannot open what is removed and written now */
+    struct db_value take[] = {db_number(FROZEN_IMPORTING), db_id(look->workspace),
+                              db_number(FROZEN_IMPORTING), db_null()};
+    return db_run(tx->db, tx->ctx, SQL_WORKSPACE_MOVE_SET, take, 4, NULL);
 }
 
 static enum err prepare(struct import *m)
@@ -333,14 +344,25 @@ static enum err compare_counts(struct import *m)
 
 static enum err open_workspace(struct import *m)
 {
-    struct db_value args[] = {db_number(FROZEN_NOT), db_id(&m->workspace), db_number(FROZEN_IMPORTING)};
+    struct db_value args[] = {db_number(FROZEN_NOT), db_id(&m->workspace), db_number(FROZEN_IMPORTING),
+                              db_number(m->token)};
     const struct deed_detail detail[] = {{"from_cell", m->cell && *m->cell ? m->cell : NULL}, {0}};
-    return deed_run(m->cli->db, &(struct deed_statement){SQL_WORKSPACE_MOVE_SET, args, 3, "workspace.import",
-                                                         &m->workspace, m->workspace.text, detail});
+    enum err e =
+        deed_run(m->cli->db, &(struct deed_statement){SQL_WORKSPACE_MOVE_SET, args, 4, "workspace.import",
+                                                      &m->workspace, m->workspace.text, detail});
+    if (e != ERR_NOT_FOUND)
+        return e;
+    cli_fail(m->cli, "another import of the workspace has begun; when no other one works, repeat it");
+    return ERR_DENIED;
 }
 
 static int import_file(struct import *m)
 {
+    enum { TOKEN_BITS = 61 }; /* accounts.touched has room to grow */
+    uint64_t random;
+    randombytes_buf(&random, sizeof random);
+    m->token = (int64_t)(random >> (64 - TOKEN_BITS));
+    snprintf(m->token_text, sizeof m->token_text, "%lld", (long long)m->token);
     enum err e = pass(m, false);
     if (e == ERR_INVALID)
         e = refuse(m, "is damaged, no file of this format, or not written with the key of --key-file", NULL);

@@ -90,9 +90,10 @@ int cmd_workspace_reopen(struct cli *cli, int argc, char **argv)
     int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
     if (code != CLI_DONE)
         return code;
-    struct db_value args[] = {db_number(FROZEN_NOT), db_id(&workspace), db_number(FROZEN_EXPORTED)};
+    struct db_value args[] = {db_number(FROZEN_NOT), db_id(&workspace), db_number(FROZEN_EXPORTED),
+                              db_null()};
     enum err e =
-        deed_run(cli->db, &(struct deed_statement){SQL_WORKSPACE_MOVE_SET, args, 3, "workspace.reopen",
+        deed_run(cli->db, &(struct deed_statement){SQL_WORKSPACE_MOVE_SET, args, 4, "workspace.reopen",
                                                    &workspace, workspace.text, NULL});
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "the workspace was not exported from here");
