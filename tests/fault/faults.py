@@ -16,7 +16,7 @@ import uuid
 import pymysql
 
 from book import BROKEN, CUT
-from stack import BIN, ROOT, alive, children_of, eventually, kill
+from stack import BIN, ROOT, alive, children_of, eventually, kill, within
 
 LEASE_S = 12  # an executor without a heartbeat for this time counts as lost
 LOST_S = 40  # a crash point that is met only after executors were found lost, or by a periodic task
@@ -186,7 +186,7 @@ class Faults:
         before = self.stack.db_proxy.done()
         self.stack.db_proxy.tell(do="commit", when=when, count=count, **error)
         try:
-            eventually(lambda: self.stack.db_proxy.done() >= before + count, POINT_S, "the cut of the commits")
+            within(lambda: self.stack.db_proxy.done() >= before + count, POINT_S, "the cut of the commits")
         except AssertionError:
             self.unmet.append(f"commit {when}")
         self.stack.db_proxy.tell(do="forget")
@@ -258,7 +258,7 @@ class Faults:
         if provoke:
             provoke()
         try:
-            eventually(lambda: not place.exists(), within_s, name)
+            within(lambda: not place.exists(), within_s, name)
         except AssertionError:
             place.unlink(missing_ok=True)
             self.unmet.append(name)
