@@ -11,6 +11,8 @@ import http.client
 import json
 import math
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -36,6 +38,35 @@ class Times:
                 "finish_p50": at(self.finish_ms, 0.5), "finish_p99": at(self.finish_ms, 0.99), "refused": len(self.refused)}
 
 
+def send(port, workflow, key, samples):
+    """The requests of a measurement. They have a process of their own, because the threads of an attacker hold Python's lock: they would
+    delay the victim by what no caller meets."""
+    accept_ms, started, refused = [], [], []
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    for n in range(samples):
+        if len(refused) >= REFUSALS:
+            break
+        began = time.monotonic()
+        try:
+            connection.request("POST", f"/api/v1/workflows/{workflow}/run-async", json.dumps({"inputs": {"x": n}}), headers)
+            answer = connection.getresponse()
+            body = answer.read()
+        except (OSError, http.client.HTTPException) as e:
+            refused.append(repr(e))
+            connection.close()
+            continue
+        took = time.monotonic() - began
+        if answer.status == 202:
+            accept_ms.append(took * 1000)
+            started.append(json.loads(body)["execution_id"])
+        else:
+            refused.append(f"{answer.status} {body[:200]!r}")
+        time.sleep(max(0, PACE_S - (time.monotonic() - began)))  # sets the rate of the load; it is not a wait for a condition
+    connection.close()
+    return {"accept_ms": accept_ms, "started": started, "refused": refused}
+
+
 class Victim:
     def __init__(self, stack):
         self.stack = stack
@@ -46,32 +77,11 @@ class Victim:
 
     def measure(self, samples):
         """Starts runs at PACE_S until `samples` were sent, then waits for their ends."""
-        times = Times([], [], [])
-        started = []
-        connection = http.client.HTTPConnection("127.0.0.1", self.stack.port, timeout=TIMEOUT_S)
-        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-        for n in range(samples):
-            if len(times.refused) >= REFUSALS:
-                break
-            began = time.monotonic()
-            try:
-                connection.request("POST", f"/api/v1/workflows/{self.workflow}/run-async", json.dumps({"inputs": {"x": n}}), headers)
-                answer = connection.getresponse()
-                body = answer.read()
-            except (OSError, http.client.HTTPException) as e:
-                times.refused.append(repr(e))
-                connection.close()
-                continue
-            took = time.monotonic() - began
-            if answer.status == 202:
-                times.accept_ms.append(took * 1000)
-                started.append(json.loads(body)["execution_id"])
-            else:
-                times.refused.append(f"{answer.status} {body[:200]!r}")
-            time.sleep(max(0, PACE_S - (time.monotonic() - began)))  # sets the rate of the load; it is not a wait for a condition
-        connection.close()
+        done = subprocess.run([sys.executable, __file__, str(self.stack.port), self.workflow, str(samples)], input=self.key, stdout=subprocess.PIPE, text=True, check=True)
+        sent = json.loads(done.stdout)
+        times = Times(sent["accept_ms"], [], sent["refused"])
         deadline = time.monotonic() + FINISH_S
-        for execution in started:
+        for execution in sent["started"]:
             self._finish(execution, deadline, times)
         return times
 
@@ -145,3 +155,7 @@ def judge(name, alone, beside, fences, report=print):
     if fences:
         wrong.append(f"fenced: {fences[:3]}")
     assert not wrong, f"{name}: " + "; ".join(wrong)
+
+
+if __name__ == "__main__":  # victim.py PORT WORKFLOW SAMPLES <KEY
+    print(json.dumps(send(int(sys.argv[1]), sys.argv[2], sys.stdin.read(), int(sys.argv[3]))))
