@@ -37,7 +37,7 @@ struct export
     int64_t rows_n, blobs_n, packages_n;
     /* that the copied rows name */
     struct hashes hashes;
-    /* of the table that is being copied; the column of a blob's hash, -1: there is none */
+    /* The current table. hash_column: its column with the hash of a blob, or -1. */
     const char *table, *columns;
     int hash_column;
     /* what keeps the workspace from being frozen; NULL: nothing */
@@ -99,7 +99,7 @@ static void pause_ms(int64_t ms)
     nanosleep(&t, NULL);
 }
 
-/* Freezes the workspace, or finds it frozen, when nothing of it is in progress. */
+/* Waits until nothing of the workspace is in progress, and freezes it unless it is frozen already. */
 static int freeze_at_rest(struct export *x, int64_t wait_s, const char *state)
 {
     int64_t until_ms = clock_boot_ms() + wait_s * 1000;

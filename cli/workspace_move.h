@@ -11,7 +11,7 @@ enum {
     MOVE_PART = 256 * 1024,
 };
 
-/* Locks the account in the transaction. ERR_NOT_FOUND: there is none. */
+/* Locks the account in the transaction. ERR_NOT_FOUND: the workspace has no account. */
 enum err workspace_lock_frozen(struct db_tx *tx, const id *workspace, enum frozen *frozen_r) WARN_UNUSED;
 /* The number of the newest migration. */
 enum err workspace_schema(struct db *db, void *ctx, int64_t *number_r) WARN_UNUSED;

@@ -1,8 +1,7 @@
 /* The database thread of the event daemon: it reads from MariaDB, and the executors' log from Redis, so that
- * the loop thread never blocks. The
- * loop creates a job and submits it; the thread executes it; the loop then calls on_done and frees the job,
- * unless on_done takes it over by talloc_steal. While a job is submitted, the loop may only access its
- * `owner`, which the thread does not use. */
+ * the loop thread never blocks. The loop creates a job and submits it; the thread executes it; the loop then
+ * calls on_done and frees the job, unless on_done takes it over by talloc_steal. While a job is submitted,
+ * the loop may only access its `owner`, which the thread does not use. */
 #pragma once
 
 #include <event2/event.h>

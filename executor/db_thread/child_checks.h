@@ -1,6 +1,6 @@
-/* Validates the inputs of children by the schema of their workflow or skill. What may take longer than the
- * database thread has for it is done by the compute thread, which holds the child meanwhile. Database thread
- * only, except where it says otherwise. */
+/* Validates the inputs of children by the schema of their workflow or skill. A validation that may
+ * exceed the budget of the database thread goes to the compute thread, and the child waits for it. Only the
+ * database thread calls these functions, except where one says otherwise. */
 #pragma once
 
 #include "executor/db_thread/child_job.h"

@@ -1,5 +1,5 @@
-/* A child run that is to be started, from the loop thread to the database thread and back
- * (accept_children.h). */
+/* The job that starts a child run. The loop thread submits it, the database thread accepts the child
+ * (accept_children.h), and the loop thread gets the result. */
 #pragma once
 
 #include "executor/db_thread/job.h"
@@ -32,8 +32,9 @@ struct child_job {
     /* An earlier attempt may have started the child: look for it first, even if the workflow is gone since.
      */
     bool resumed;
-    /* Later, and only for the loop: the parent goes on without the child, which this process stops as soon as
-     * it is accepted. NULL: the parent waits for it, or has ended. */
+    /* Set by the loop thread, also after it has submitted the job: the parent goes on without the child, and
+     * this executor stops the child as soon as it is accepted. NULL: the parent waits for the child, or has
+     * ended. Only the loop thread uses it. */
     struct executor *unwanted_by;
 
     /* --- of the database thread --- */

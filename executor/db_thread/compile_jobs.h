@@ -24,7 +24,7 @@ struct compile_source {
     const struct skill *skill;
 };
 
-/* A program or manifest that is to be compiled, of a talloc context of its own. */
+/* A program or manifest to compile. */
 struct compile_job {
     struct compute_return compute; /* first */
     struct compile_source source;

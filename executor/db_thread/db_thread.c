@@ -502,7 +502,8 @@ static void write_commits(struct db_thread *t, struct db_thread_cycle *cycle)
         t->busy_tries = 0;
 }
 
-/* The jobs that waited for a program or a manifest. Calls go on at once, while it is in the cache. */
+/* Resumes the jobs that waited for a program or a manifest. Calls run at once, before the cache can evict it.
+ */
 static void resume_waiting(struct db_thread *t, struct thread_job_list *waiting)
 {
     struct thread_job_list calls = STAILQ_HEAD_INITIALIZER(calls);
@@ -515,7 +516,8 @@ static void resume_waiting(struct db_thread *t, struct thread_job_list *waiting)
     run_calls(t, &calls);
 }
 
-/* Children that were validated meanwhile, and what was compiled: its runs can be claimed now. */
+/* Takes the results of the compute thread: validated children, and compiled programs and manifests, whose
+ * runs can now be claimed. */
 static void take_computed(struct db_thread *t)
 {
     for (struct child_job *child; (child = child_check_take(t->thread_ctx.checks));)

@@ -22,7 +22,7 @@ async function answer(handle, token, inputs) {
 }
 
 function setTrace(token) {
-  const [, ...parts] = token.split(';'); // of a token without a trace there are none
+  const [, ...parts] = token.split(';'); // no parts: the token has no trace
   ['TRACEPARENT', 'TRACESTATE'].forEach((name, i) => {
     if (parts[i]) process.env[name] = decodeURIComponent(parts[i]);
     else delete process.env[name];

@@ -22,7 +22,7 @@ def _answer(handle, inputs):
 
 
 def _set_trace(token):
-    parts = token.decode().split(";")[1:] + [None, None]  # of a token without a trace there are none
+    parts = token.decode().split(";")[1:] + [None, None]  # None: the token has no trace
     for name, value in zip(("TRACEPARENT", "TRACESTATE"), parts):
         os.environ.pop(name, None)
         if value:
