@@ -14,7 +14,7 @@ def step(name, type, **fields):
 
 
 def http(name, url, n="${/inputs/n}", **fields):
-    return step(name, "http", request={"method": "POST", "url": url, "body": {"n": n}}, timeout_seconds=120, **fields)
+    return step(name, "http", request={"method": "POST", "url": url, "body": {"n": n}}, timeout_seconds=600, **fields)
 
 
 class Program:
@@ -151,7 +151,7 @@ def echo(workspace, slug="echo", mode="cold", main="sleep 0.4\ncat\n"):
     with tempfile.TemporaryDirectory() as d:
         document = {"slug": slug, "version": "1.0.0", "name": slug, "description": "Gives back its inputs.", "inputs": {"type": "object"},
                     "outputs": {"type": "object"}, "runner": {"type": "command", "mode": mode, "argv": ["sh", "./main.sh"]},
-                    "timeout_seconds": 120, "memory_mb": 64}
+                    "timeout_seconds": 600, "memory_mb": 64}
         (pathlib.Path(d) / "skill.json").write_text(json.dumps(document))
         (pathlib.Path(d) / "main.sh").write_text(main)
         made = workspace.stack.cli("skill", "install", d, "--workspace", workspace.id)
@@ -188,7 +188,7 @@ def asked(workspace, models):
     with tempfile.TemporaryDirectory() as d:
         document = {"slug": "asked", "version": "1.0.0", "name": "asked", "description": "Asks a model.", "inputs": {"type": "object"},
                     "outputs": {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}},
-                    "runner": {"type": "model", "prompt": "n=${/inputs/n}", "tools": ["echo"]}, "timeout_seconds": 120, "memory_mb": 64}
+                    "runner": {"type": "model", "prompt": "n=${/inputs/n}", "tools": ["echo"]}, "timeout_seconds": 600, "memory_mb": 64}
         (pathlib.Path(d) / "skill.json").write_text(json.dumps(document))
         made = workspace.stack.cli("skill", "install", d, "--workspace", workspace.id)
     skill = Skill("asked", None, number, lambda i: {"n": i["n"]}, lambda i: {})
@@ -217,7 +217,7 @@ def never(url):
 
 def waits(url):
     """The client sends both signals, before, while and after the run waits for them."""
-    return Program("waits", {"timeout_seconds": 120, "steps": [
+    return Program("waits", {"timeout_seconds": 600, "steps": [
         step("a", "wait", signal="one", timeout_seconds=600), http("b", url + "/a"), step("c", "wait", signal="two", timeout_seconds=600)],
         "outputs": ["${/steps/a/result/data}", "${/steps/c/result/data}"]}, number, lambda i: [i["n"], i["r"]], lambda i: {(1, NO_ITEM): 0})
 
