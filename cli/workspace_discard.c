@@ -8,6 +8,7 @@
 
 struct discard {
     id workspace;
+    struct workspace_fence fence;
     int64_t unsent;
 };
 
@@ -15,18 +16,16 @@ struct discard {
 static enum err begin_work(struct db_tx *tx, void *arg)
 {
     struct discard *d = arg;
-    enum frozen frozen;
-    enum err e = workspace_lock_frozen(tx, &d->workspace, &frozen);
-    if (e != OK || frozen == FROZEN_DISCARDED)
-        return e;
-    if (frozen != FROZEN_EXPORTED)
+    enum err e = workspace_lock_frozen(tx, &d->workspace, &d->fence);
+    if (e == OK && d->fence.frozen == FROZEN_DISCARDED)
+        return workspace_take(tx, &d->fence, FROZEN_DISCARDED);
+    if (e == OK && d->fence.frozen != FROZEN_EXPORTED)
         return ERR_CONFLICT;
-    e = workspace_count_unsent(tx->db, tx->ctx, &d->workspace, &d->unsent);
+    if (e == OK)
+        e = workspace_count_unsent(tx->db, tx->ctx, &d->workspace, &d->unsent);
     if (e != OK || d->unsent > 0)
         return e;
-    struct db_value set[] = {db_number(FROZEN_DISCARDED), db_id(&d->workspace), db_number(FROZEN_EXPORTED),
-                             db_null()};
-    e = db_run(tx->db, tx->ctx, SQL_WORKSPACE_MOVE_SET, set, 4, NULL);
+    e = workspace_take(tx, &d->fence, FROZEN_DISCARDED);
     /* of the installation: the workspace's own deeds are removed with it */
     return e == OK ? deed_record(tx, "workspace.discard", NULL, d->workspace.text, NULL) : e;
 }
@@ -54,7 +53,12 @@ int cmd_workspace_discard(struct cli *cli, int argc, char **argv)
             "nobody else sends; nothing was removed. See `millrace push list`",
             (long long)d.unsent);
     if (e == OK)
-        e = workspace_remove_rows(cli->db, &d.workspace, &rows_n);
+        e = workspace_remove_rows(cli->db, &d.fence, &rows_n);
+    if (e == ERR_CONFLICT)
+        return cli_fail(cli,
+                        "another command has taken the workspace over in the meantime; nothing more was "
+                        "removed (%lld rows before). See `millrace workspace list`",
+                        (long long)rows_n);
     if (e != OK)
         return cli_fail_err(cli, e, "removing the workspace");
     json_object *o = json_object_new_object();

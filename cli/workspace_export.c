@@ -78,18 +78,16 @@ static enum err look_for_blockers(struct db_tx *tx, struct export *x)
 static enum err freeze_work(struct db_tx *tx, void *arg)
 {
     struct export *x = arg;
-    enum frozen frozen;
+    struct workspace_fence fence;
     x->blockers = NULL;
-    enum err e = workspace_lock_frozen(tx, &x->workspace, &frozen);
-    if (e == OK && frozen != FROZEN_NOT && frozen != FROZEN_EXPORTED)
+    enum err e = workspace_lock_frozen(tx, &x->workspace, &fence);
+    if (e == OK && fence.frozen != FROZEN_NOT && fence.frozen != FROZEN_EXPORTED)
         return ERR_CONFLICT;
     if (e == OK)
         e = look_for_blockers(tx, x);
-    if (e != OK || x->blockers || frozen == FROZEN_EXPORTED)
+    if (e != OK || x->blockers || fence.frozen == FROZEN_EXPORTED)
         return e;
-    struct db_value set[] = {db_number(FROZEN_EXPORTED), db_id(&x->workspace), db_number(FROZEN_NOT),
-                             db_null()};
-    e = db_run(tx->db, tx->ctx, SQL_WORKSPACE_MOVE_SET, set, 4, NULL);
+    e = workspace_take(tx, &fence, FROZEN_EXPORTED);
     return e == OK ? deed_record(tx, "workspace.export", &x->workspace, x->workspace.text, NULL) : e;
 }
 

@@ -32,8 +32,8 @@ struct import {
     char *columns;
     size_t columns_n;
     int frozen_column, touched_column, number_column;
-    /* by which the account is known as the one that this import has brought */
-    int64_t token;
+    /* the account as this import has brought it */
+    struct workspace_fence fence;
     char token_text[24];
     struct owned *owned;
     /* what was read of each entry of workspace_tables; -1: it is not in the file */
@@ -122,7 +122,13 @@ static enum err begin_table(struct import *m)
     m->touched_column = is_account ? workspace_column(columns, "touched") : -1;
     m->number_column = is_ledger ? workspace_column(columns, "number") : -1;
     if (m->writes)
-        m->rows = db_copy_in_new(m->cli->ctx, m->cli->db, name, columns, strcmp(name, "tenants") == 0);
+        m->rows = db_copy_in_new(
+            m->cli->ctx, &(struct db_copy_in_settings){.db = m->cli->db,
+                                                       .table = name,
+                                                       .columns = columns,
+                                                       .keeps = strcmp(name, "tenants") == 0,
+                                                       .begin = is_account ? NULL : workspace_check_fence,
+                                                       .begin_arg = &m->fence});
     return OK;
 }
 
@@ -297,31 +303,29 @@ static enum err pass(struct import *m, bool writes)
 struct frozen_look {
     const id *workspace;
     bool exists;
-    enum frozen frozen;
+    struct workspace_fence fence;
 };
 
 static enum err look_work(struct db_tx *tx, void *arg)
 {
     struct frozen_look *look = arg;
-    enum err e = workspace_lock_frozen(tx, look->workspace, &look->frozen);
+    enum err e = workspace_lock_frozen(tx, look->workspace, &look->fence);
     look->exists = e == OK;
-    if (e != OK || look->frozen != FROZEN_IMPORTING)
+    if (e != OK || look->fence.frozen != FROZEN_IMPORTING)
         return e == ERR_NOT_FOUND ? OK : e;
-    /* from this COMMIT on, an earlier import that still works cannot open what is removed and written now */
-    struct db_value take[] = {db_number(FROZEN_IMPORTING), db_id(look->workspace),
-                              db_number(FROZEN_IMPORTING), db_null()};
-    return db_run(tx->db, tx->ctx, SQL_WORKSPACE_MOVE_SET, take, 4, NULL);
+    /* from this COMMIT on, an earlier import that still works changes nothing more */
+    return workspace_take(tx, &look->fence, FROZEN_IMPORTING);
 }
 
 static enum err prepare(struct import *m)
 {
     struct frozen_look look = {.workspace = &m->workspace};
     enum err e = db_transaction(m->cli->db, look_work, &look);
-    if (e == OK && look.exists && look.frozen != FROZEN_IMPORTING)
+    if (e == OK && look.exists && look.fence.frozen != FROZEN_IMPORTING)
         return refuse(m, "is of a workspace that is here already", m->workspace.text);
     /* what an interrupted import has left may be of an older file */
     int64_t removed;
-    return e == OK && look.exists ? workspace_remove_rows(m->cli->db, &m->workspace, &removed) : e;
+    return e == OK && look.exists ? workspace_remove_rows(m->cli->db, &look.fence, &removed) : e;
 }
 
 static enum err compare_counts(struct import *m)
@@ -344,16 +348,31 @@ static enum err compare_counts(struct import *m)
 
 static enum err open_workspace(struct import *m)
 {
-    struct db_value args[] = {db_number(FROZEN_NOT), db_id(&m->workspace), db_number(FROZEN_IMPORTING),
-                              db_number(m->token)};
     const struct deed_detail detail[] = {{"from_cell", m->cell && *m->cell ? m->cell : NULL}, {0}};
     enum err e =
-        deed_run(m->cli->db, &(struct deed_statement){SQL_WORKSPACE_MOVE_SET, args, 4, "workspace.import",
-                                                      &m->workspace, m->workspace.text, detail});
-    if (e != ERR_NOT_FOUND)
-        return e;
+        workspace_open(m->cli->db, &(struct workspace_opening){m->workspace, FROZEN_IMPORTING, &m->fence,
+                                                               "workspace.import", detail});
+    return e == ERR_NOT_FOUND ? ERR_CONFLICT : e;
+}
+
+/* What the workspace is now, another import has made of it. */
+static enum err say_taken_over(struct import *m)
+{
     cli_fail(m->cli, "another import of the workspace has begun; when no other one works, repeat it");
     return ERR_DENIED;
+}
+
+static enum err write_all(struct import *m)
+{
+    enum err e = prepare(m);
+    m->fence.workspace = m->workspace;
+    if (e == OK)
+        e = pass(m, true);
+    if (e == OK)
+        e = compare_counts(m);
+    if (e == OK)
+        e = open_workspace(m);
+    return e == ERR_CONFLICT ? say_taken_over(m) : e;
 }
 
 static int import_file(struct import *m)
@@ -361,21 +380,16 @@ static int import_file(struct import *m)
     enum { TOKEN_BITS = 61 }; /* accounts.touched has room to grow */
     uint64_t random;
     randombytes_buf(&random, sizeof random);
-    m->token = (int64_t)(random >> (64 - TOKEN_BITS));
-    snprintf(m->token_text, sizeof m->token_text, "%lld", (long long)m->token);
+    m->fence.frozen = FROZEN_IMPORTING;
+    m->fence.touched = (int64_t)(random >> (64 - TOKEN_BITS));
+    snprintf(m->token_text, sizeof m->token_text, "%lld", (long long)m->fence.touched);
     enum err e = pass(m, false);
     if (e == ERR_INVALID)
         e = refuse(m, "is damaged, no file of this format, or not written with the key of --key-file", NULL);
     if (e == ERR_NOT_FOUND)
         e = refuse(m, "cannot be read", strerror(errno));
     if (e == OK)
-        e = prepare(m);
-    if (e == OK)
-        e = pass(m, true);
-    if (e == OK)
-        e = compare_counts(m);
-    if (e == OK)
-        e = open_workspace(m);
+        e = write_all(m);
     return e == OK           ? CLI_DONE
            : e == ERR_DENIED ? CLI_FAILED
                              : cli_fail_err(m->cli, e, "importing the workspace");

@@ -9,7 +9,7 @@
 #include "deed/deed.h"
 #include "mariadb/table_copy.h"
 
-enum err workspace_lock_frozen(struct db_tx *tx, const id *workspace, enum frozen *frozen_r)
+enum err workspace_lock_frozen(struct db_tx *tx, const id *workspace, struct workspace_fence *fence_r)
 {
     struct db_value arg = db_id(workspace);
     struct db_rows *rows;
@@ -17,8 +17,61 @@ enum err workspace_lock_frozen(struct db_tx *tx, const id *workspace, enum froze
     if (e == OK && rows->count == 0)
         return ERR_NOT_FOUND;
     if (e == OK)
-        *frozen_r = (enum frozen)db_int(rows, 0, WORKSPACE_MOVE_STATE_FROZEN);
+        *fence_r = (struct workspace_fence){
+            .workspace = *workspace,
+            .frozen = (enum frozen)db_int(rows, 0, WORKSPACE_MOVE_STATE_FROZEN),
+            .touched = db_int(rows, 0, WORKSPACE_MOVE_STATE_TOUCHED),
+        };
     return e;
+}
+
+static enum err set_frozen(struct db_tx *tx, const struct workspace_fence *fence, enum frozen frozen)
+{
+    struct db_value args[] = {db_number(frozen), db_id(&fence->workspace), db_number(fence->frozen),
+                              db_number(fence->touched)};
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_WORKSPACE_MOVE_SET, args, 4, &rows);
+    return e == OK && rows->affected == 0 ? ERR_NOT_FOUND : e;
+}
+
+enum err workspace_take(struct db_tx *tx, struct workspace_fence *fence, enum frozen frozen)
+{
+    enum err e = set_frozen(tx, fence, frozen);
+    fence->frozen = frozen;
+    fence->touched++;
+    return e;
+}
+
+enum err workspace_check_fence(struct db_tx *tx, void *arg)
+{
+    const struct workspace_fence *fence = arg;
+    struct workspace_fence found;
+    enum err e = workspace_lock_frozen(tx, &fence->workspace, &found);
+    if (e == ERR_NOT_FOUND) /* settling: this was the last slice, which has removed the account */
+        return tx->settling ? OK : ERR_CONFLICT;
+    return e == OK && (found.frozen != fence->frozen || found.touched != fence->touched) ? ERR_CONFLICT : e;
+}
+
+static enum err open_work(struct db_tx *tx, void *arg)
+{
+    const struct workspace_opening *o = arg;
+    struct workspace_fence found;
+    bool committed;
+    enum err e = workspace_lock_frozen(tx, &o->workspace, &found);
+    if (e == OK)
+        e = deed_find_committed(tx, o->deed, &o->workspace, o->workspace.text, &committed);
+    if (e != OK || committed)
+        return e;
+    if (found.frozen != o->frozen || (o->fence && found.touched != o->fence->touched))
+        return ERR_NOT_FOUND;
+    e = set_frozen(tx, &found, FROZEN_NOT);
+    return e == OK ? deed_record(tx, o->deed, &o->workspace, o->workspace.text, o->detail) : e;
+}
+
+enum err workspace_open(struct db *db, const struct workspace_opening *opening)
+{
+    struct workspace_opening copy = *opening;
+    return db_transaction(db, open_work, &copy);
 }
 
 enum err workspace_schema(struct db *db, void *ctx, int64_t *number_r)
@@ -38,7 +91,7 @@ enum err workspace_count_unsent(struct db *db, void *ctx, const id *workspace, i
     return e;
 }
 
-enum err workspace_remove_rows(struct db *db, const id *workspace, int64_t *n_r)
+enum err workspace_remove_rows(struct db *db, struct workspace_fence *fence, int64_t *n_r)
 {
     enum err e = OK;
     size_t n = 0;
@@ -47,8 +100,16 @@ enum err workspace_remove_rows(struct db *db, const id *workspace, int64_t *n_r)
         n++;
     while (e == OK && n-- > 0) {
         const struct workspace_table *t = &workspace_tables[n];
-        if (t->where && strcmp(t->name, "tenants") != 0)
-            e = db_copy_delete(db, t->name, t->where, workspace, n_r);
+        if (!t->where || strcmp(t->name, "tenants") == 0)
+            continue;
+        struct db_copy_delete removal = {.db = db,
+                                         .table = t->name,
+                                         .where = t->where,
+                                         .workspace = &fence->workspace,
+                                         .begin = workspace_check_fence,
+                                         .begin_arg = fence};
+        e = db_copy_delete(&removal);
+        *n_r += removal.n;
     }
     return e;
 }
@@ -90,11 +151,8 @@ int cmd_workspace_reopen(struct cli *cli, int argc, char **argv)
     int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
     if (code != CLI_DONE)
         return code;
-    struct db_value args[] = {db_number(FROZEN_NOT), db_id(&workspace), db_number(FROZEN_EXPORTED),
-                              db_null()};
-    enum err e =
-        deed_run(cli->db, &(struct deed_statement){SQL_WORKSPACE_MOVE_SET, args, 4, "workspace.reopen",
-                                                   &workspace, workspace.text, NULL});
+    enum err e = workspace_open(
+        cli->db, &(struct workspace_opening){workspace, FROZEN_EXPORTED, NULL, "workspace.reopen", NULL});
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "the workspace was not exported from here");
     if (e != OK)

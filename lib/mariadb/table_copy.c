@@ -12,7 +12,8 @@ enum { BATCH_BYTES = 1024 * 1024, COLUMNS_MAX = 64, DELETE_MAX = 10000 };
 /* Sends a statement and leaves its result with the server, which sends row after row. NULL: see db->fault. */
 static MYSQL_RES *ask(struct db *db, const char *text)
 {
-    if (db_connect(db) != FAULT_NONE || db_command(db, text) != FAULT_NONE)
+    if (db_connect(db) != FAULT_NONE || db_restore_autocommit(db) != FAULT_NONE ||
+        db_command(db, text) != FAULT_NONE)
         return NULL;
     MYSQL_RES *result = mysql_use_result(db->conn);
     if (!result)
@@ -106,23 +107,26 @@ enum err db_copy_out(struct db *db, const char *table, const char *columns, cons
 
 struct db_copy_in {
     struct db *db;
-    char *begin;
+    db_work *begin;
+    void *begin_arg;
+    char *head;
     const char *end;
     char *text;
     size_t size, room;
 };
 
-struct db_copy_in *db_copy_in_new(void *ctx, struct db *db, const char *table, const char *columns,
-                                  bool keeps)
+struct db_copy_in *db_copy_in_new(void *ctx, const struct db_copy_in_settings *s)
 {
     struct db_copy_in *c = talloc_zero(ctx, struct db_copy_in);
-    size_t first = strcspn(columns, ",");
-    c->db = db;
-    c->begin = talloc_asprintf(c, "INSERT INTO `%s` (%s) VALUES ", table, columns);
+    int first = (int)strcspn(s->columns, ",");
+    c->db = s->db;
+    c->begin = s->begin;
+    c->begin_arg = s->begin_arg;
+    c->head = talloc_asprintf(c, "INSERT INTO `%s` (%s) VALUES ", s->table, s->columns);
     /* the first column keeps its value: nothing is changed, and any other error is one */
-    c->end = keeps ? talloc_asprintf(c, " ON DUPLICATE KEY UPDATE %.*s = `%s`.%.*s", (int)first, columns,
-                                     table, (int)first, columns)
-                   : "";
+    c->end = s->keeps ? talloc_asprintf(c, " ON DUPLICATE KEY UPDATE %.*s = `%s`.%.*s", first, s->columns,
+                                        s->table, first, s->columns)
+                      : "";
     return c;
 }
 
@@ -169,7 +173,7 @@ static void add_cell(struct db_copy_in *c, struct span cell)
 enum err db_copy_in_row(struct db_copy_in *c, const struct span *cells, size_t n)
 {
     if (c->size == 0)
-        add(c, c->begin, strlen(c->begin));
+        add(c, c->head, strlen(c->head));
     else
         add(c, ",", 1);
     for (size_t i = 0; i < n; i++) {
@@ -180,35 +184,57 @@ enum err db_copy_in_row(struct db_copy_in *c, const struct span *cells, size_t n
     return c->size >= BATCH_BYTES ? db_copy_in_flush(c) : OK;
 }
 
-enum err db_copy_in_flush(struct db_copy_in *c)
+static enum err insert_work(struct db_tx *tx, void *arg)
 {
-    struct db *db = c->db;
-    if (c->size == 0)
-        return OK;
-    add(c, c->end, strlen(c->end));
-    size_t size = c->size;
-    c->size = 0;
-    if (db_connect(db) != FAULT_NONE || db_restore_autocommit(db) != FAULT_NONE)
-        return db_err(db->fault);
+    const struct db_copy_in *c = arg;
+    struct db *db = tx->db;
+    /* whether these rows are there is not looked up: the caller begins anew */
+    enum err e = tx->settling ? ERR_UNAVAILABLE : c->begin ? c->begin(tx, c->begin_arg) : OK;
+    if (e != OK)
+        return e;
     db_count_round_trip(db);
-    if (mysql_real_query(db->conn, c->text, size) != 0)
-        return db_err(db_record_error(db, mysql_errno(db->conn), c->begin, mysql_error(db->conn)));
+    if (mysql_real_query(db->conn, c->text, c->size) != 0)
+        return db_err(db_record_error(db, mysql_errno(db->conn), c->head, mysql_error(db->conn)));
     return OK;
 }
 
-enum err db_copy_delete(struct db *db, const char *table, const char *where, const id *workspace, int64_t *n)
+enum err db_copy_in_flush(struct db_copy_in *c)
+{
+    if (c->size == 0)
+        return OK;
+    add(c, c->end, strlen(c->end));
+    enum err e = db_transaction(c->db, insert_work, c);
+    c->size = 0;
+    return e;
+}
+
+struct slice {
+    const struct db_copy_delete *d;
+    const char *text;
+    uint64_t removed;
+};
+
+static enum err delete_work(struct db_tx *tx, void *arg)
+{
+    struct slice *s = arg;
+    enum err e = s->d->begin ? s->d->begin(tx, s->d->begin_arg) : OK;
+    if (e == OK && db_command(tx->db, s->text) != FAULT_NONE)
+        e = db_err(tx->db->fault);
+    s->removed = e == OK ? mysql_affected_rows(tx->db->conn) : 0;
+    return e;
+}
+
+enum err db_copy_delete(struct db_copy_delete *d)
 {
     void *ctx = talloc_new(NULL);
-    const char *text = talloc_asprintf(ctx, "DELETE FROM `%s` WHERE %s LIMIT %d", table,
-                                       condition(ctx, where, workspace), DELETE_MAX);
-    enum err e =
-        db_connect(db) == FAULT_NONE && db_restore_autocommit(db) == FAULT_NONE ? OK : db_err(db->fault);
-    for (bool more = e == OK; more;) {
-        e = db_command(db, text) == FAULT_NONE ? OK : db_err(db->fault);
-        uint64_t removed = e == OK ? mysql_affected_rows(db->conn) : 0;
-        *n += (int64_t)removed;
-        more = removed == DELETE_MAX;
-    }
+    struct slice s = {.d = d,
+                      .text = talloc_asprintf(ctx, "DELETE FROM `%s` WHERE %s LIMIT %d", d->table,
+                                              condition(ctx, d->where, d->workspace), DELETE_MAX)};
+    enum err e;
+    do {
+        e = db_transaction(d->db, delete_work, &s);
+        d->n += (int64_t)s.removed;
+    } while (e == OK && s.removed == DELETE_MAX);
     talloc_free(ctx);
     return e;
 }

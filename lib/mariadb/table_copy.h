@@ -21,17 +21,33 @@ typedef enum err db_copy_sink(void *arg, const struct span *cells, size_t n);
 enum err db_copy_out(struct db *db, const char *table, const char *columns, const char *where,
                      const id *workspace, db_copy_sink *sink, void *arg) WARN_UNUSED;
 
-/* Inserts rows, about a MiB in a statement, each of which commits by itself. With `keeps`, a row whose
- * primary key is there already is left as it is; otherwise it is an error. */
+/* What inserts and deletes below runs in transactions of its own, each of which begins with `begin(tx,
+ * begin_arg)`, for a check under a lock; NULL: without one. Its error ends the work and is returned. */
+
+/* Inserts rows, about a MiB in a transaction. With `keeps`, a row whose primary key is there already is left
+ * as it is; otherwise it is an error. */
 struct db_copy_in;
-struct db_copy_in *db_copy_in_new(void *ctx, struct db *db, const char *table, const char *columns,
-                                  bool keeps);
+struct db_copy_in_settings {
+    struct db *db;
+    const char *table, *columns;
+    bool keeps;
+    db_work *begin;
+    void *begin_arg;
+};
+struct db_copy_in *db_copy_in_new(void *ctx, const struct db_copy_in_settings *settings);
 enum err db_copy_in_row(struct db_copy_in *c, const struct span *cells, size_t n) WARN_UNUSED;
 enum err db_copy_in_flush(struct db_copy_in *c) WARN_UNUSED;
-/* Deletes the rows that match, 10,000 in a statement, each of which commits by itself. Adds their number to
- * *n. */
-enum err db_copy_delete(struct db *db, const char *table, const char *where, const id *workspace,
-                        int64_t *n) WARN_UNUSED;
+/* Deletes the rows that match, 10,000 in a transaction. */
+struct db_copy_delete {
+    struct db *db;
+    const char *table, *where;
+    const id *workspace;
+    db_work *begin;
+    void *begin_arg;
+    /* to which the number of rows is added */
+    int64_t n;
+};
+enum err db_copy_delete(struct db_copy_delete *d) WARN_UNUSED;
 /* The number of rows that match. */
 enum err db_copy_count(struct db *db, const char *table, const char *where, const id *workspace,
                        int64_t *n_r) WARN_UNUSED;

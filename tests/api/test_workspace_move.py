@@ -1,11 +1,13 @@
 """`millrace workspace export` and `import`: a workspace moves from the default cell to c7 with all that it has, once, and nothing that was
 acknowledged is missing there."""
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
 import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -146,6 +148,26 @@ def killed_at(stack, lock, statement, *command):
             runs[-1].wait()
         session("ROLLBACK")
     eventually(lambda: stack.sql_one(waiting) == "0", 60, "MariaDB has done what it had received")
+
+
+@contextlib.contextmanager
+def stopped_at(stack, lock, statement, *command):
+    """A command that is stopped while this statement of it waits for a lock, as a process that hangs. What it has sent is undone: MariaDB
+    ends a transaction that says nothing for a second. Yields the process, which goes on at the end."""
+    waiting = f"SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '{statement}%'"
+    with peers.mariadb(stack.dir, 180) as session:
+        session("BEGIN; " + lock)
+        process = subprocess.Popen([BIN / "millrace", *map(str, command)], env=stack.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        eventually(lambda: stack.sql_one(waiting) == "1" or process.poll() is not None, 60, "the statement waits")
+        process.send_signal(signal.SIGSTOP)
+        session("ROLLBACK")
+    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_rows_modified > 0") == "0", 60, "nothing is open")
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.wait(60)
+        process.stdout.close()
 
 
 def clean(*stacks):
@@ -487,3 +509,41 @@ def test_discard_removes_only_what_was_exported(here, tmp_path):
     assert removed["rows"] > 3 and is_absent(here, w.id) and other.balance() == 7
     assert here.cli("workspace", "reopen", "--workspace", w.id, check=False)[0] == 1
     clean(here)
+
+
+def test_a_discard_that_hung_leaves_a_workspace_alone_that_was_moved_back(here, there, tmp_path):
+    w = here.workspace(credits=5)
+    client = w.client()
+    client.finished(client.started(w.put_workflow(ONE), {"n": 1}))
+    settled(w)
+    export(here, w, tmp_path / "w")
+    bring(there, tmp_path / "w")
+    with stopped_at(here, f"SELECT id FROM executions WHERE workspace_id = '{w.id}' FOR UPDATE", "DELETE FROM `executions`",
+                    "workspace", "discard", "--workspace", w.id) as hung:
+        assert hung.poll() is None
+        discard(here, w)
+        export(there, type(w)(there, w.id), tmp_path / "back")
+        bring(here, tmp_path / "back")
+        before = rows(here, w.id)
+        assert len(before["executions"]) == 1
+    assert hung.returncode == 1
+    assert rows(here, w.id) == before and shown(here, w) is None
+    clean(here)
+
+
+def test_an_import_that_hung_changes_nothing_once_another_one_has_begun(here, there, tmp_path):
+    w = here.workspace(credits=5)
+    client = w.client()
+    client.finished(client.started(w.put_workflow(ONE), {"n": 1}))
+    settled(w)
+    export(here, w, tmp_path / "w")
+    before = rows(here, w.id)
+    month, kind = here.sql(f"SELECT month, kind FROM credit_months WHERE workspace_id = '{w.id}'")[0]
+    with stopped_at(there, f"INSERT INTO credit_months VALUES ('{w.id}', {month}, {kind}, 0, 0)", "INSERT INTO `credit_months`",
+                    "workspace", "import", "--key-file", tmp_path / "w.key", tmp_path / "w") as hung:
+        assert hung.poll() is None
+        bring(there, tmp_path / "w")
+        there.sql(f"DELETE FROM credit_months WHERE workspace_id = '{w.id}'")  # what it would insert again
+    assert hung.returncode == 1
+    after = rows(there, w.id)
+    assert after.pop("credit_months") == [] and before.pop("credit_months") and after == before
