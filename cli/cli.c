@@ -55,6 +55,10 @@ int cli_fail_err(struct cli *cli, enum err e, const char *what)
     switch (e) {
     case ERR_UNAVAILABLE:
         return cli_fail(cli, "%s: MariaDB is unreachable; nothing was changed", what);
+    case ERR_FROZEN:
+        return cli_fail(
+            cli, "%s: the workspace is being moved to another cell, or was moved there; nothing was changed",
+            what);
     case ERR_RETRY:
         return cli_fail(cli, "%s: MariaDB is busy; nothing was changed; try again", what);
     case ERR_UNCERTAIN:

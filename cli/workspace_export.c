@@ -124,8 +124,8 @@ static int freeze(struct export *x, int64_t wait_s)
     int code = freeze_at_rest(x, wait_s, "was not frozen");
     if (code != CLI_DONE)
         return code;
-    /* Requests that were let in before, and that change what is not under the account's lock (an endpoint, a
-     * key), end within this time: the API's copy of the key is at most a second old. */
+    /* What people change is refused from now on (deed_hold). What the daemons do by themselves, and have
+     * begun because they found the account not frozen, ends within this time. */
     pause_ms((c->database.timeout_s + c->database.settle_s + 2) * 1000);
     /* what these, or the retention, have begun in the meantime */
     return freeze_at_rest(x, wait_s > WAIT_S ? wait_s : WAIT_S, "is frozen, and nothing was written");

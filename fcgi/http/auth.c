@@ -214,11 +214,8 @@ static bool is_valid(const struct request *r, const struct auth_cached_key *c)
 
 static bool reject_frozen(struct request *r)
 {
-    reply_header(r, "Retry-After", "5");
-    return request_reject(
-        r, 503, "unavailable",
-        "The workspace is being moved to another cell, or was moved there; nothing was done. Try "
-        "again.");
+    reply_err(r, ERR_FROZEN);
+    return false;
 }
 
 /* False: the request is rejected, because its workspace is frozen. */

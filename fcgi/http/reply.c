@@ -277,6 +277,11 @@ int reply_err(struct request *r, enum err e)
         reply_header(r, "Retry-After", "1");
         return reply_problem(r, 503, "unavailable",
                              "The service is unavailable; nothing was done. Try again.");
+    case ERR_FROZEN:
+        reply_header(r, "Retry-After", "5");
+        return reply_problem(
+            r, 503, "unavailable",
+            "The workspace is being moved to another cell, or was moved there; nothing was done. Try again.");
     case ERR_UNCERTAIN:
         return reply_problem(
             r, 504, "outcome_unknown",

@@ -84,7 +84,7 @@ static enum err lock_with(struct db_tx *tx, void *ctx, enum sql_id query, const 
     for (size_t i = 0; i < rows->count; i++) {
         if (db_int(rows, i, ACCOUNT_LOCK_FROZEN) != 0) {
             if (query == SQL_ACCOUNT_LOCK)
-                return ERR_UNAVAILABLE;
+                return ERR_FROZEN;
             continue; /* as if another transaction held it */
         }
         accounts[found] = (struct account){

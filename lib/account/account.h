@@ -56,8 +56,7 @@ struct account {
 };
 
 /* Locks the accounts of `n` workspaces (in any order, repetitions allowed) FOR UPDATE. Returns the rows that
- * exist, ascending by workspace id, allocated on ctx. ERR_UNAVAILABLE: one of them is frozen
- * (accounts.frozen), because its workspace is being moved to another cell or was moved; nothing was done. */
+ * exist, ascending by workspace id, allocated on ctx. ERR_FROZEN: one of them is frozen. */
 enum err account_lock(struct db_tx *tx, void *ctx, const id *workspaces, size_t n,
                       struct account **accounts_r, size_t *accounts_n_r) WARN_UNUSED;
 /* The same without waiting: an account that another transaction has locked is missing from the result. For

@@ -2,12 +2,12 @@
 
 const char *err_name(enum err e)
 {
-    static const char *const names[] = {"ok",    "invalid",     "denied", "not_found", "conflict",
-                                        "limit", "unavailable", "retry",  "uncertain", "internal"};
+    static const char *const names[] = {"ok",          "invalid", "denied", "not_found", "conflict", "limit",
+                                        "unavailable", "frozen",  "retry",  "uncertain", "internal"};
     return (unsigned)e < sizeof names / sizeof names[0] ? names[e] : "unknown";
 }
 
 bool err_is_transient(enum err e)
 {
-    return e == ERR_UNAVAILABLE || e == ERR_RETRY;
+    return e == ERR_UNAVAILABLE || e == ERR_FROZEN || e == ERR_RETRY;
 }

@@ -18,6 +18,8 @@ enum err {
     ERR_LIMIT,
     /* a server is unreachable or cannot serve the request. Nothing was done; a retry may succeed later. */
     ERR_UNAVAILABLE,
+    /* the workspace is being moved to another cell, or was moved (accounts.frozen). Nothing was done. */
+    ERR_FROZEN,
     /* a deadlock, a lock timeout, or a concurrent change. Nothing was done; a retry may succeed at once. */
     ERR_RETRY,
     /* a commit was sent and its reply was lost: the change may have been made */
@@ -29,7 +31,8 @@ enum err {
 /* "retry", "not_found" ...: for log lines. "unknown" for a value outside the enum. Static memory. */
 const char *err_name(enum err e);
 
-/* ERR_UNAVAILABLE or ERR_RETRY: nothing was done, and the same call may succeed when it is repeated. */
+/* ERR_UNAVAILABLE, ERR_FROZEN or ERR_RETRY: nothing was done, and the same call may succeed when it is
+ * repeated. */
 bool err_is_transient(enum err e);
 
 #define WARN_UNUSED __attribute__((warn_unused_result))

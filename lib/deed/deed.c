@@ -113,6 +113,23 @@ enum err deed_record(struct db_tx *tx, const char *name, const id *workspace, co
     return db_run(tx->db, tx->ctx, SQL_DEED_INSERT, args, DEED_INSERT_SET_COUNT, NULL);
 }
 
+/* --- the workspace that is changed --- */
+
+enum err deed_hold(struct db_tx *tx, const id *workspace)
+{
+    struct db_rows *rows;
+    if (!workspace || !id_is_set(workspace))
+        return OK;
+    struct db_value arg = db_id(workspace);
+    /* The write, which is refused while the account is frozen, is the lock: whoever freezes it waits, or, on
+     * another server, one of the two fails. */
+    enum err e = db_run(tx->db, tx->ctx, SQL_DEED_HOLD, &arg, 1, &rows);
+    if (e != OK || rows->affected > 0)
+        return e;
+    e = db_run(tx->db, tx->ctx, SQL_DEED_ACCOUNT, &arg, 1, &rows);
+    return e == OK ? (rows->count > 0 ? ERR_FROZEN : ERR_NOT_FOUND) : e;
+}
+
 /* --- changes of one statement --- */
 
 /* Its row is followed by a write, so that the server flushes its log before the change is reported. */
@@ -134,9 +151,13 @@ static enum err deed_run_work(struct db_tx *tx, void *arg)
     const struct deed_statement *s = arg;
     struct db_rows *rows;
     bool committed = false;
+    enum err held = deed_hold(tx, s->workspace);
+    if (held != OK && held != ERR_FROZEN)
+        return held;
+    /* it may have been frozen after the COMMIT whose answer was lost */
     enum err e = deed_find_committed(tx, s->name, s->workspace, s->target, &committed);
-    if (e != OK || committed)
-        return e;
+    if (e != OK || committed || held != OK)
+        return e == OK && !committed ? held : e;
     e = db_run(tx->db, tx->ctx, s->query, s->args, s->args_n, &rows);
     if (e == OK && rows->affected == 0)
         e = ERR_NOT_FOUND;

@@ -32,6 +32,14 @@ void deed_next(void);
 /* From now on, nobody acts. */
 void deed_end(void);
 
+/* A person's change of a workspace begins with it, before it locks any other row. Until its end, the
+ * workspace cannot be frozen (accounts.frozen): the change is complete before the workspace is exported, or
+ * refused. Locks the account and writes it. NULL or not set: the change concerns the installation, and
+ * nothing is done. A transaction that begins with account_lock (lib/account/account.h) needs no other.
+ * ERR_FROZEN: it is frozen, because it is being moved to another cell or was moved. ERR_NOT_FOUND: it has no
+ * account. */
+enum err deed_hold(struct db_tx *tx, const id *workspace) WARN_UNUSED;
+
 /* What a deed says beside its target: a list that ends with {0}. A NULL value is written as null. */
 struct deed_detail {
     const char *name, *value;
@@ -60,6 +68,7 @@ struct deed_statement {
     const char *target;
     const struct deed_detail *detail;
 };
-/* Runs the statement and records the deed in one transaction. ERR_NOT_FOUND: the statement matched no row.
- * Other errors as of db_transaction. */
+/* Holds the workspace, runs the statement and records the deed in one transaction. ERR_NOT_FOUND: the
+ * statement matched no row, or there is no such workspace. Other errors as of deed_hold and db_transaction.
+ */
 enum err deed_run(struct db *db, const struct deed_statement *s) WARN_UNUSED;

@@ -141,7 +141,9 @@ static enum err model_put_work(struct db_tx *tx, void *arg)
         [MODEL_PUT_SET_COUNT] = workspace,
     };
     struct db_rows *rows;
-    enum err e = m->is_default ? db_run(tx->db, tx->ctx, SQL_MODEL_CLEAR_DEFAULT, &workspace, 1, NULL) : OK;
+    enum err e = deed_hold(tx, &m->workspace_id);
+    if (e == OK && m->is_default)
+        e = db_run(tx->db, tx->ctx, SQL_MODEL_CLEAR_DEFAULT, &workspace, 1, NULL);
     if (e == OK)
         e = db_run(tx->db, tx->ctx, SQL_MODEL_PUT, args, MODEL_PUT_SET_COUNT + 1, &rows);
     if (e == OK && rows->affected == 0)

@@ -334,7 +334,9 @@ static enum err schedule_delete_work(struct db_tx *tx, void *arg)
     const struct schedule_deletion *deletion = arg;
     struct db_value key[] = {db_id(deletion->schedule), db_id(deletion->workspace)};
     struct db_rows *rows;
-    enum err e = db_run(tx->db, tx->ctx, SQL_SCHEDULE_LOCK, key, 2, &rows);
+    enum err e = deed_hold(tx, deletion->workspace);
+    if (e == OK)
+        e = db_run(tx->db, tx->ctx, SQL_SCHEDULE_LOCK, key, 2, &rows);
     if (e != OK)
         return e;
     if (rows->count == 0) /* an earlier attempt, whose COMMIT response was lost, has deleted it */
@@ -428,7 +430,9 @@ static enum err backfill_transaction(struct db_tx *tx, void *arg)
         *work->added = 0;
     if (b->n == 0)
         return OK;
-    enum err e = db_run(tx->db, tx->ctx, SQL_SCHEDULE_LOCK, key, 2, &rows);
+    enum err e = deed_hold(tx, b->workspace);
+    if (e == OK)
+        e = db_run(tx->db, tx->ctx, SQL_SCHEDULE_LOCK, key, 2, &rows);
     if (e == OK && rows->count == 0)
         return ERR_NOT_FOUND;
     if (e == OK && !db_cell(rows, 0, SCHEDULE_LOCK_BACKFILL_MS)->is_null)

@@ -130,7 +130,9 @@ static enum err skill_archive_work(struct db_tx *tx, void *arg)
     const struct skill_archiving *a = arg;
     struct db_value args[] = {db_number(a->now_ms), db_id(a->workspace), db_text(a->slug)};
     struct db_rows *rows;
-    enum err e = account_bump_catalog_version(tx, a->workspace);
+    enum err e = deed_hold(tx, a->workspace);
+    if (e == OK)
+        e = account_bump_catalog_version(tx, a->workspace);
     if (e != OK)
         return e;
     e = db_run(tx->db, tx->ctx, SQL_SKILL_ARCHIVE, args, 3, &rows);

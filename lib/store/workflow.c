@@ -174,7 +174,9 @@ static enum err workflow_archive_work(struct db_tx *tx, void *arg)
     struct db_value args[] = {db_number(a->now_ms), db_number(a->now_ms), db_id(a->workflow),
                               db_id(a->workspace)};
     struct db_rows *rows;
-    enum err e = account_bump_catalog_version(tx, a->workspace);
+    enum err e = deed_hold(tx, a->workspace);
+    if (e == OK)
+        e = account_bump_catalog_version(tx, a->workspace);
     if (e != OK)
         return e;
     e = db_run(tx->db, tx->ctx, SQL_WORKFLOW_ARCHIVE, args, 4, &rows);

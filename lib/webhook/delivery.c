@@ -159,7 +159,9 @@ static enum err redeliver_work(struct db_tx *tx, void *arg)
     struct db_value args[] = {db_id(r->workspace), db_id(r->webhook)};
     struct db_rows *rows;
     bool committed = false;
-    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LOCK, args, 2, &rows);
+    enum err e = deed_hold(tx, r->workspace);
+    if (e == OK)
+        e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LOCK, args, 2, &rows);
     if (e == OK)
         e = deed_find_committed(tx, "webhook.redeliver", r->workspace, r->webhook->text, &committed);
     if (e != OK || committed)

@@ -193,14 +193,14 @@ struct creation {
     int64_t quota;
 };
 
-/* The account's lock makes the count exact. */
+/* The hold makes the count exact. */
 static enum err create_work(struct db_tx *tx, void *arg)
 {
     const struct creation *c = arg;
     struct db_value workspace = db_id(&c->w->workspace_id);
     struct db_rows *rows;
     bool committed = false;
-    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_ACCOUNT_LOCK, &workspace, 1, NULL);
+    enum err e = deed_hold(tx, &c->w->workspace_id);
     if (e == OK)
         e = deed_find_committed(tx, "webhook.create", &c->w->workspace_id, c->w->id.text, &committed);
     if (e != OK || committed)
@@ -301,7 +301,9 @@ static enum err change_work(struct db_tx *tx, void *arg)
     struct db_value args[] = {db_id(c->workspace), db_id(c->webhook)};
     struct db_rows *rows;
     bool committed = false;
-    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LOCK, args, 2, &rows);
+    enum err e = deed_hold(tx, c->workspace);
+    if (e == OK)
+        e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LOCK, args, 2, &rows);
     if (e == OK)
         e = deed_find_committed(tx, "webhook.change", c->workspace, c->webhook->text, &committed);
     if (e != OK || committed)
@@ -347,7 +349,9 @@ static enum err delete_work(struct db_tx *tx, void *arg)
     };
     struct db_rows *rows;
     bool committed = false;
-    enum err e = deed_find_committed(tx, "webhook.delete", c->workspace, c->webhook->text, &committed);
+    enum err e = deed_hold(tx, c->workspace);
+    if (e == OK)
+        e = deed_find_committed(tx, "webhook.delete", c->workspace, c->webhook->text, &committed);
     if (e != OK || committed)
         return e;
     e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_DELETE, args, 2, &rows);
@@ -377,7 +381,9 @@ static enum err test_work(struct db_tx *tx, void *arg)
                                  .event = WEBHOOK_TEST,
                                  .at_ms = clock_wall_ms()};
     bool committed = false;
-    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LOCK, args, 2, &rows);
+    enum err e = deed_hold(tx, c->workspace);
+    if (e == OK)
+        e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LOCK, args, 2, &rows);
     if (e == OK)
         e = deed_find_committed(tx, "webhook.test", c->workspace, c->webhook->text, &committed);
     if (e != OK || committed)
@@ -399,29 +405,26 @@ enum err webhook_test(struct db *db, const id *workspace, const id *webhook, con
 
 /* --- the secret of a workspace --- */
 
-static enum err make_workspace_secret(struct db *db, void *ctx, const uint8_t *key, const id *workspace)
+static enum err make_workspace_secret(struct db_tx *tx, const uint8_t *key, const id *workspace)
 {
     char secret[WEBHOOK_SECRET_SIZE];
     struct db_value args[WEBHOOK_SECRET_PUT_SET_COUNT + 1];
     webhook_secret_make(secret);
-    seal_secret(ctx, key, workspace, workspace_seal_name, secret, &args[WEBHOOK_SECRET_PUT_SET_NONCE],
+    seal_secret(tx->ctx, key, workspace, workspace_seal_name, secret, &args[WEBHOOK_SECRET_PUT_SET_NONCE],
                 &args[WEBHOOK_SECRET_PUT_SET_SEALED]);
     sodium_memzero(secret, sizeof secret);
     args[WEBHOOK_SECRET_PUT_SET_CREATED_MS] = db_number(clock_wall_ms());
     args[WEBHOOK_SECRET_PUT_SET_COUNT] = db_id(workspace);
-    return db_run(db, ctx, SQL_WEBHOOK_SECRET_PUT, args, WEBHOOK_SECRET_PUT_SET_COUNT + 1, NULL);
+    return db_run(tx->db, tx->ctx, SQL_WEBHOOK_SECRET_PUT, args, WEBHOOK_SECRET_PUT_SET_COUNT + 1, NULL);
 }
 
-enum err webhook_workspace_secret(struct db *db, void *ctx, const uint8_t *key, const id *workspace,
-                                  struct webhook_secrets *s_r)
+/* ERR_NOT_FOUND: none was made so far. */
+static enum err read_workspace_secret(struct db *db, void *ctx, const uint8_t *key, const id *workspace,
+                                      struct webhook_secrets *s_r)
 {
     struct db_value arg = db_id(workspace);
     struct db_rows *rows;
     enum err e = db_run(db, ctx, SQL_WEBHOOK_SECRET_GET, &arg, 1, &rows);
-    if (e == OK && rows->count == 0)
-        e = make_workspace_secret(db, ctx, key, workspace);
-    if (e == OK && rows->count == 0)
-        e = db_run(db, ctx, SQL_WEBHOOK_SECRET_GET, &arg, 1, &rows);
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e != OK)
@@ -434,4 +437,36 @@ enum err webhook_workspace_secret(struct db *db, void *ctx, const uint8_t *key, 
                         cell_bytes(rows, 0, WEBHOOK_SECRET_GET_OLD_NONCE),
                         cell_bytes(rows, 0, WEBHOOK_SECRET_GET_OLD_SEALED), &s_r->old_secret);
     return e;
+}
+
+enum err webhook_lane_secret(struct db_tx *tx, const uint8_t *key, const id *workspace,
+                             struct webhook_secrets *s_r)
+{
+    enum err e = read_workspace_secret(tx->db, tx->ctx, key, workspace, s_r);
+    if (e != ERR_NOT_FOUND)
+        return e;
+    e = make_workspace_secret(tx, key, workspace);
+    return e == OK ? read_workspace_secret(tx->db, tx->ctx, key, workspace, s_r) : e;
+}
+
+struct secret_making {
+    const uint8_t *key;
+    const id *workspace;
+};
+
+static enum err make_work(struct db_tx *tx, void *arg)
+{
+    const struct secret_making *m = arg;
+    enum err e = deed_hold(tx, m->workspace);
+    return e == OK ? make_workspace_secret(tx, m->key, m->workspace) : e;
+}
+
+enum err webhook_workspace_secret(struct db *db, void *ctx, const uint8_t *key, const id *workspace,
+                                  struct webhook_secrets *s_r)
+{
+    enum err e = read_workspace_secret(db, ctx, key, workspace, s_r);
+    if (e != ERR_NOT_FOUND)
+        return e;
+    e = db_transaction(db, make_work, &(struct secret_making){key, workspace});
+    return e == OK ? read_workspace_secret(db, ctx, key, workspace, s_r) : e;
 }

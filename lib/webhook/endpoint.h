@@ -76,13 +76,17 @@ enum err webhook_delete(struct db *db, const id *workspace, const id *webhook) W
 enum err webhook_test(struct db *db, const id *workspace, const id *webhook, const id *message,
                       struct once *once) WARN_UNUSED;
 
-/* The secret of a workspace, made at the first call. */
+/* The secret of a workspace, made at the first call. ERR_NOT_FOUND: there is no such workspace. */
 struct webhook_secrets {
     const char *secret, *old_secret;
     int64_t old_until_ms;
 };
 enum err webhook_workspace_secret(struct db *db, void *ctx, const uint8_t *key, const id *workspace,
                                   struct webhook_secrets *s_r) WARN_UNUSED;
+/* The same in a transaction about pending deliveries, for whose end the freezing of a workspace waits. The
+ * texts are of tx->ctx. */
+enum err webhook_lane_secret(struct db_tx *tx, const uint8_t *key, const id *workspace,
+                             struct webhook_secrets *s_r) WARN_UNUSED;
 
 /* --- for deliveries --- */
 

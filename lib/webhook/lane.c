@@ -198,7 +198,7 @@ static enum err read_endpoint(struct db_tx *tx, struct claiming *c, struct webho
 static enum err read_own(struct db_tx *tx, struct claiming *c, struct webhook_lane *lane)
 {
     struct webhook_secrets s = {0};
-    enum err e = webhook_workspace_secret(tx->db, tx->ctx, c->claim->key, &lane->workspace_id, &s);
+    enum err e = webhook_lane_secret(tx, c->claim->key, &lane->workspace_id, &s);
     if (e == ERR_NOT_FOUND)
         return remove_lane(tx, lane);
     if (e == OK)

@@ -15,7 +15,7 @@ import time
 import pytest
 import peers
 import rows as old_rows
-from skills import probe
+from skills import manifest, package, probe
 from stack import ALL_SCOPES, BIN, ROOT, Client, Effects, Stack, eventually
 from test_push import events
 from test_roll_up import forget_runs, month_of, with_history
@@ -221,6 +221,68 @@ def test_no_table_is_forgotten(here):
     tables = {t for t, in here.sql("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE'")}
     assert not set(TABLES) & STAYS
     assert tables == set(TABLES) | STAYS
+
+
+# What keeps each statement that writes rows of a workspace from changing a frozen one.
+WRITERS = {
+    "account_lock refuses a frozen account":
+        "account_alerts account_bump_catalog_version account_limits account_touch account_write alert_day_insert alert_days_delete alerts_delete "
+        "alerts_put batch_finish batch_insert budget_change budget_count budget_delete budget_flags budget_insert budget_lower budget_period_insert "
+        "budget_period_lower budget_periods_delete bulk_job_insert charge_insert credit_reference_insert execution_chat_insert execution_child_insert "
+        "execution_mark_parents execution_retry_insert execution_tag_insert execution_touch_open execution_tree_write file_delete file_put grants_put "
+        "idempotency_delete idempotency_insert ledger_insert occurrence_close occurrence_insert occurrence_update parts_insert price_flags "
+        "price_list_insert price_list_replace quota_set_used quota_set_value retention_misdated retention_set run_times_put schedule_advance "
+        "schedule_advance_backfill schedule_insert schedule_pause skill_insert skill_update skill_version_insert states_insert workflow_calls_delete "
+        "workflow_calls_insert workflow_insert workflow_update workflow_version_insert",
+    "deed_hold refuses a frozen account":
+        "api_key_insert api_key_revoke bulk_job_cancel bulk_job_resume deed_hold model_clear_default model_delete model_put occurrence_reopen "
+        "occurrence_skip schedule_delete schedule_set_backfill schedule_write secret_delete secret_put skill_archive webhook_delete webhook_lane_reset "
+        "webhook_redeliver webhook_redeliver_since webhook_secret_put workflow_archive workflow_set_price",
+    "it is of an execution, a bulk job or a delivery that has not ended, or of a row without its number: the freezing waits for these":
+        "artifact_delete artifact_insert bulk_count_add bulk_item_decide bulk_item_insert bulk_job_collect bulk_job_complete bulk_job_delay "
+        "bulk_job_pause charge_begin charge_lose charge_pause charge_settle event_insert execution_step_write failure_insert feed_event_insert "
+        "ledger_number months_add outbox_insert run_times_move run_times_settle signal_ticket_answer signal_ticket_close signal_ticket_insert "
+        "signal_ticket_wait_ended signal_waits_clear signal_waits_delete signal_waits_put signals_consume signals_give signals_insert signals_take_back "
+        "states_write sums_add usage_put webhook_delivery_give_up webhook_delivery_insert webhook_delivery_result webhook_lane_claim "
+        "webhook_lane_defer webhook_lane_finish webhook_lane_release webhook_lane_wake webhook_outbox_fan webhook_outbox_set_aside webhook_write",
+    "the program looks at the account first, and the export waits for what has looked before":
+        "purge_answers purge_artifact_rows purge_artifacts_slice purge_deliveries purge_events purge_events_slice purge_mark purge_message_bodies "
+        "purge_messages purge_remove_charges purge_remove_chats purge_remove_children purge_remove_deliveries purge_remove_events "
+        "purge_remove_events_slice purge_remove_executions purge_remove_failures purge_remove_keys purge_remove_messages purge_remove_occurrences "
+        "purge_remove_retried purge_remove_retries purge_remove_signal_tickets purge_remove_signal_tickets_slice purge_remove_signal_waits "
+        "purge_remove_signals purge_remove_signals_slice purge_remove_steps purge_remove_steps_slice purge_remove_times purge_remove_trees "
+        "purge_remove_usage purge_signals purge_signals_slice purge_steps purge_steps_slice purge_tags purge_usage retention_defer retention_skip "
+        "retention_unskip retention_write roll_up_begin roll_up_budgets_add roll_up_count roll_up_delete_parts roll_up_delete_rows roll_up_end "
+        "roll_up_keep_references roll_up_sums_add usage_put_late webhook_outbox_retry",
+    "what has expired, or what nobody wants any more, is removed in the other cell as well":
+        "bulk_delete_counts bulk_delete_items bulk_delete_job deed_remove feed_advance feed_delete feed_remove feed_remove_any feed_removed "
+        "maintenance_delete_expired_batches maintenance_delete_expired_keys maintenance_delete_old_budget_periods maintenance_delete_old_occurrences "
+        "webhook_delivery_remove webhook_expire_deliveries webhook_expire_lanes webhook_expire_messages webhook_lane_delete webhook_outbox_delete",
+    "it may be lost: when a key was used, that a feed is read, the number that the next look gives again, what was done to this copy":
+        "api_key_mark_used deed_insert deed_touch feed_number feed_want",
+    "the workspace is a new one, or it is moved":
+        "account_insert tenant_insert workspace_insert workspace_move_set",
+}
+
+
+def writers():
+    """The queries that write a table whose rows move along."""
+    for path in ROOT.glob("sql/queries/*/*.sql"):
+        text = "\n".join(line for line in path.read_text().splitlines() if not line.startswith("--"))
+        verb = re.match(r"\s*(?:INSERT INTO|UPDATE|DELETE(?: (?P<alias>\w+))? FROM)\s+(?P<table>\w+)", text)
+        if not verb:
+            continue
+        table = verb["table"]
+        if verb["alias"]:
+            table = re.search(rf"\b(\w+) (?:AS )?{verb['alias']}\b(?! FROM)", text[verb.end("alias"):])[1]
+        if table in TABLES:
+            yield path.stem
+
+
+def test_every_statement_that_writes_leaves_a_frozen_workspace_alone():
+    known = [name for names in WRITERS.values() for name in names.split()]
+    assert len(known) == len(set(known))
+    assert set(writers()) == set(known), "say above why a new statement does not change a frozen workspace"
 
 
 def test_a_workspace_moves_with_all_that_it_has(here, there, lively, effects, tmp_path):
@@ -547,3 +609,93 @@ def test_an_import_that_hung_changes_nothing_once_another_one_has_begun(here, th
     assert hung.returncode == 1
     after = rows(there, w.id)
     assert after.pop("credit_months") == [] and before.pop("credit_months") and after == before
+
+
+@pytest.fixture
+def changeable(here, effects, tmp_path):
+    """A workspace with one of each thing that people change, and the ids of these: (workspace, client, ids)."""
+    w = here.workspace(credits=100)
+    client, at = w.client(), "2026-01-01T14:00:00Z"
+    ids = {"key": w.key()["id"], "spare": w.put_workflow(ONE), "flow": w.put_workflow(ONE),
+           "run": client.started(w.put_workflow(ONE), {"n": 1})}
+    client.finished(ids["run"])
+    ids["schedule"] = client.post("/schedules", json={"workflow_id": ids["flow"], "cron": "0 14 * * *"}).json()["id"]
+    ids["hook"] = client.post("/webhooks", json={"url": f"{effects.url}/hook/{w.id}", "events": ["execution.failed"]}).json()["id"]
+    ids["budget"] = client.post("/budgets", json={"scope": "workspace", "period": "day", "limit": 1000}).json()["id"]
+    ids["grant"] = here.cli("credits", "list", "--workspace", w.id)[0]["id"]
+    here.cli("secret", "set", "--workspace", w.id, "token", text="value")
+    here.cli("model", "put", "--workspace", w.id, "--alias", "small", "--url", effects.url, "--model", "m")
+    assert upload(client, ("data.bin", b"bytes")).status_code == 201
+    probe(w, "print('a')", slug="probe")
+    (tmp_path / "flow.json").write_text(json.dumps(ONE))
+    package(tmp_path / "skill", manifest("another"), main_py="print('b')")
+    settled(w)
+    eventually(lambda: here.sql_one(f"SELECT COUNT(*) FROM executions WHERE workspace_id = '{w.id}' AND state IN (1, 2)") == "0", 60, "at rest")
+    return w, client, {**ids, "at": at}
+
+
+def commands(ids, tmp_path):
+    """Every command that changes a workspace."""
+    return [("key", "create", "--scopes", "workflows:read"), ("key", "revoke", ids["key"]),
+            ("credits", "grant", "--credits", 1, "--reason", "late"), ("credits", "void", ids["grant"], "--reason", "late"),
+            ("credits", "alerts", "--low", 50), ("budget", "set", "--scope", "workspace", "--period", "month", "--limit", 5),
+            ("budget", "remove", ids["budget"]), ("price", "set", "--credits", 2), ("workspace", "set", "--rate-limit-per-minute", 7),
+            ("workspace", "set", "--quotas", "files=3"), ("workspace", "set", "--keep-rows-days", 3),
+            ("workflow", "put", tmp_path / "flow.json", "--name", "late"), ("workflow", "archive", ids["spare"]),
+            ("workflow", "price", ids["flow"], "--credits", 2), ("secret", "set", "another"), ("secret", "delete", "token"),
+            ("webhook", "disable", ids["hook"]), ("webhook", "enable", ids["hook"]), ("webhook", "redeliver", ids["hook"], "--since", ids["at"]),
+            ("skill", "install", tmp_path / "skill"), ("skill", "remove", "probe"), ("schedule", "pause", ids["schedule"]),
+            ("schedule", "trigger", ids["schedule"]), ("model", "put", "--alias", "late", "--url", "http://127.0.0.1:1", "--model", "m"),
+            ("model", "put", "--alias", "small", "--url", "http://127.0.0.1:1", "--model", "m", "--default"), ("model", "delete", "small")]
+
+
+def test_no_command_changes_a_frozen_workspace(here, changeable, tmp_path):
+    w, _, ids = changeable
+    here.sql(f"UPDATE accounts SET frozen = 1 WHERE workspace_id = '{w.id}'")
+    before = rows(here, w.id)
+    for command in commands(ids, tmp_path):
+        done = here.cli(*command, "--workspace", w.id, check=False, text="value")
+        assert done[0] == 1 and "moved" in done[2], (command, done)
+        assert rows(here, w.id) == before, command
+    here.sql(f"UPDATE accounts SET frozen = 0 WHERE workspace_id = '{w.id}'")
+    for command in commands(ids, tmp_path)[:2]:  # else they change it
+        assert here.cli(*command, "--workspace", w.id, check=False, text="value")[0] == 0
+
+
+def requests(w, ids):
+    """Every request that changes a workspace and may come between the look at its key and the freezing."""
+    hook, schedule, flow = (f"/{noun}/{ids[id]}" for noun, id in (("webhooks", "hook"), ("schedules", "schedule"), ("workflows", "flow")))
+    return [("POST", "/workflows", {"name": "late", "program": ONE}), ("PUT", flow, {"name": "late", "program": ONE}), ("DELETE", flow, None),
+            ("DELETE", f"/executions/{ids['run']}", None), ("POST", f"/executions/{ids['run']}/stop", {}),
+            ("POST", "/executions/bulk", {"action": "purge", "filter": {"status": "success"}}),
+            ("DELETE", "/files/data.bin", None), ("POST", "/schedules", {"workflow_id": ids["flow"], "cron": "0 3 1 1 *"}),
+            ("PATCH", schedule, {"cron": "0 4 1 1 *"}), ("POST", f"{schedule}/pause", {}), ("POST", f"{schedule}/resume", {}),
+            ("POST", f"{schedule}/backfill", {"from": "2026-01-01T00:00:00Z", "to": "2026-01-03T00:00:00Z"}), ("DELETE", schedule, None),
+            ("POST", "/webhooks", {"url": "http://127.0.0.1:1/", "events": ["execution.failed"]}), ("PATCH", hook, {"description": "late"}),
+            ("POST", f"{hook}/test", None), ("POST", f"{hook}/redeliver", {"since": "2026-01-01"}), ("DELETE", hook, None),
+            ("GET", "/webhooks/secret", None), ("POST", "/budgets", {"scope": "workspace", "period": "month", "limit": 5}),
+            ("PATCH", f"/budgets/{ids['budget']}", {"limit": 7}), ("DELETE", f"/budgets/{ids['budget']}", None),
+            ("PUT", "/credits/alerts", {"balance": [{"credits": 5}]}), ("POST", "/credits/grants", {"credits": 5})]
+
+
+def test_no_request_that_was_let_in_changes_a_workspace_after_it_is_frozen(here, changeable):
+    """Each waits for the account, which is frozen meanwhile."""
+    w, client, ids = changeable
+    before, wrong = rows(here, w.id), []
+    waiting = "SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"
+    with peers.mariadb(here.dir, 180) as session:
+        for method, path, body in requests(w, ids):
+            assert client.get("/credits").status_code == 200
+            session(f"BEGIN; SELECT frozen FROM accounts WHERE workspace_id = '{w.id}' FOR UPDATE")
+            answers = []
+            caller = threading.Thread(target=lambda m=method, p=path, b=body: answers.append(client.request(m, p, **({"json": b} if b is not None else {}))))
+            caller.start()
+            eventually(lambda: answers or here.sql_one(waiting) != "0", 60, "it waits")
+            session(f"UPDATE accounts SET frozen = 1 WHERE workspace_id = '{w.id}'; COMMIT")
+            caller.join()
+            if answers[0].status_code != 503 or answers[0].json()["code"] != "unavailable":
+                wrong.append((method, path, answers[0].status_code, answers[0].text))
+            here.sql(f"UPDATE accounts SET frozen = 0 WHERE workspace_id = '{w.id}'")
+            eventually(lambda: client.get("/credits").status_code == 200, 60, "open again")
+    assert not wrong
+    assert rows(here, w.id) == before

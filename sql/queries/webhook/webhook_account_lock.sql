@@ -1,1 +1,0 @@
-SELECT workspace_id FROM accounts WHERE workspace_id = ? FOR UPDATE
