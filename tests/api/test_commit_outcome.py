@@ -57,6 +57,21 @@ def test_a_bulk_statement_that_another_node_aborts(proxied):
     assert workspace.balance() == 995
 
 
+def test_a_node_without_a_majority_counts_as_unreachable(proxied):
+    """It knows no command (1047) but stays connected: the next connection reaches another node."""
+    stack, proxy = proxied
+    workspace = stack.workspace()
+    client = workspace.client()
+    workflow = workspace.put_workflow(PROGRAM)
+    seen = len(stack.log("api"))
+    proxy.tell(do="commit", when="first", code=1047, count=1, pids=stack.children("api"))
+    answers = [client.run(workflow).status_code for _ in range(20)]
+    proxy.tell(do="forget")
+    assert set(answers) == {202}
+    assert "errno=1047" in stack.log("api")[seen:]
+    assert workspace.balance() == 980
+
+
 @ERRORS
 @DONE
 def test_the_end_of_a_run(proxied, code, done):
@@ -212,6 +227,60 @@ def test_a_budget(proxied, done, what):
 def deeds(stack, target, workspace=None):
     where = f" AND workspace_id = '{workspace}'" if workspace else ""
     return [row[0] for row in stack.sql(f"SELECT deed FROM deeds WHERE target = '{target}'{where} ORDER BY id")]
+
+
+@pytest.fixture
+def statements(proxied):
+    """What MariaDB has been told since then: a function that returns the commands and texts of one user's connections, by connection."""
+    stack, _ = proxied
+    stack.sql("SET GLOBAL log_output = 'TABLE'; TRUNCATE mysql.general_log; SET GLOBAL general_log = 1")
+
+    def told(user):
+        found = {}
+        for thread, command, text in stack.sql("SELECT thread_id, command_type, CONVERT(argument USING utf8mb4) FROM mysql.general_log "
+                                               f"WHERE user_host LIKE '{user}[%' OR user_host LIKE '[{user}]%' ORDER BY event_time, thread_id"):
+            found.setdefault(thread, []).append((command, text))
+        return found
+    yield told
+    stack.sql("SET GLOBAL general_log = 0; TRUNCATE mysql.general_log")
+
+
+def kills(told):
+    return [text for connection in told.values() for _, text in connection if text.startswith("KILL ")]
+
+
+def test_the_first_read_of_a_connection_waits_for_what_the_other_nodes_have_committed(proxied, statements):
+    """A server without Galera takes the setting and does nothing: what is said to it is what is tested."""
+    stack, proxy = proxied
+    client = stack.workspace().client()
+    proxy.tell(do="reset")
+    assert eventually(lambda: client.get("/credits").status_code == 200, 60)
+    fresh = [c for c in statements("millrace_api").values() if any(command == "Connect" for command, _ in c)]
+    assert fresh
+    for connection in fresh:
+        texts = [text for command, text in connection if command in ("Query", "Execute", "Prepare")]
+        assert "wsrep_sync_wait=1" in texts[0] and texts[1] == "SELECT 1" and texts[2] == "SET SESSION wsrep_sync_wait=0", texts[:4]
+
+
+@pytest.mark.parametrize("is_other", [False, True], ids=["the_same_server", "another_server"])
+def test_a_connection_is_killed_only_at_its_own_server(proxied, statements, is_other):
+    """After a failover, its number may be that of a stranger's connection."""
+    stack, proxy = proxied
+    workspace = stack.workspace()
+    client, workflow = workspace.client(), workspace.put_workflow(PROGRAM)
+    proxy.tell(do="rename", on=is_other)
+    try:
+        before = proxy.done()
+        proxy.tell(do="commit", when="after", count=1, pids=stack.children("api"))
+        run = client.run(workflow)
+        assert run.status_code == 202 and proxy.done() > before, run.text
+    finally:
+        proxy.tell(do="rename", on=False)
+        proxy.tell(do="forget")
+        proxy.tell(do="reset")
+    client.finished(run.json()["execution_id"])
+    assert workspace.balance() == 999
+    assert bool(kills(statements("millrace_api"))) != is_other
 
 
 def test_the_books_are_right(proxied):

@@ -3,6 +3,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 import requests
@@ -76,6 +77,22 @@ def test_a_hung_server_is_no_writer(stack, check):
     finally:
         os.kill(pid, signal.SIGCONT)
     eventually(lambda: check("writer") == 200, 20, "MariaDB again")
+
+
+def test_a_look_of_before_a_pause_says_nothing(stack, check):
+    """A host that hung goes on: until the daemon has looked again, it must not say that its node is the writer."""
+    mariadb = stack.pid("mariadb")
+    eventually(lambda: check("writer") == 200, 20, "the writer")
+    os.kill(check.process.pid, signal.SIGSTOP)
+    try:
+        time.sleep(2.5)  # more than the 2 s for which an answer holds
+        os.kill(mariadb, signal.SIGSTOP)  # no look ends meanwhile
+        os.kill(check.process.pid, signal.SIGCONT)
+        assert (check("writer"), check("reader")) == (503, 503)
+    finally:
+        os.kill(check.process.pid, signal.SIGCONT)
+        os.kill(mariadb, signal.SIGCONT)
+    eventually(lambda: check("writer") == 200, 60, "MariaDB again")
 
 
 def test_the_operators_command_says_that_there_is_no_cluster(stack):

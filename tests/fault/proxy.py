@@ -17,9 +17,12 @@ Commands are JSON objects, one per line on its standard input. They apply to the
   {"do": "commit", "when": "bulk", "count": N, "pids": […]}
       The next bulk statement is not forwarded: the server rolls back, and the response is its OK with no affected rows. Galera
       answers so when another node aborts the transaction of a bulk statement.
+  {"do": "commit", "when": "first", "code": C, "count": N, "pids": […]}
+      What follows START TRANSACTION is not forwarded, and answered with an error.
   {"do": "bytes", "after": N, "count": N}   the connection that transfers N more bytes, in either direction, is cut within a packet
   {"do": "stall", "seconds": S}             no connection transfers data, and new ones are not accepted
   {"do": "reset"}                           all connections are cut
+  {"do": "rename", "on": true | false}      the server says that it is another one (its server_uid), as after a failover
 """
 import collections
 import json
@@ -36,6 +39,7 @@ CHUNK = 262144
 START = b"\x03START TRANSACTION"
 COMMIT = b"\x07\x00\x00\x00\x03COMMIT"  # protocol of MariaDB: length 7, sequence 0, COM_QUERY
 ROLLBACK = b"\x09\x00\x00\x00\x03ROLLBACK"
+UID = b"\x0aserver_uid"
 BULK = 0xfa  # COM_STMT_BULK_EXECUTE, after the four bytes of length and sequence
 
 
@@ -43,6 +47,13 @@ def error_packet(code):
     """The first packet of a response: an error with its number, SQLSTATE and text."""
     body = b"\xff" + struct.pack("<H", code) + b"#HY000injected by the proxy"
     return struct.pack("<I", len(body))[:3] + b"\x01" + body
+
+
+def renamed(data):
+    """An answer with the server's uid, which is a row of a name and a value: the value begins otherwise."""
+    at = data.find(UID)
+    first = at + len(UID) + 1  # behind the length of the value
+    return data if at < 0 or first >= len(data) else data[:first] + (b"~" if data[first:first + 1] != b"~" else b"-") + data[first + 1:]
 
 
 class Proxy:
@@ -77,7 +88,7 @@ class Pair:
         self.client, self.server = client, server
         self.pid = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
         self.said = b""        # sent by the client since its transaction began; recorded while commands are pending
-        self.code = 0          # the error that answers a COMMIT
+        self.code = 0          # the error that answers a COMMIT, or what comes next
         self.fate = None       # set when the response to a COMMIT must not be forwarded
         self.cut_at = None     # time of a scheduled cut, or None
         self.delayed = None    # (time, bytes) of a COMMIT that is forwarded later, or None
@@ -102,6 +113,7 @@ class Forwarder:
         self.cut = 0
         self.delays = 0
         self.aborted = 0
+        self.renamed = False
         self.input = b""
 
     # --- connections ---
@@ -150,6 +162,13 @@ class Forwarder:
                 self.orders.popleft()
                 self.aborted += 1
                 data = ROLLBACK
+        elif source is pair.client and pair.code and not pair.fate:
+            self.pass_on(pair, pair.client, error_packet(pair.code))
+            pair.code = 0
+            return
+        elif source is pair.client and self.orders and self.orders[0]["when"] == "first":
+            if data.endswith(START) and self.is_meant(pair):
+                pair.code = self.orders.popleft()["code"]
         elif source is pair.client and self.orders and data.endswith(COMMIT) and self.is_meant(pair):
             self.on_commit(pair, data)
             return
@@ -160,6 +179,8 @@ class Forwarder:
             if pair.fate not in ("stall", "hold"):
                 self.cut_pair(pair)
             return
+        if source is pair.server and self.renamed:
+            data = renamed(data)
         if self.bytes_left is not None:
             if len(data) >= self.bytes_left:
                 self.pass_on(pair, target, data[:self.bytes_left])
@@ -234,6 +255,8 @@ class Forwarder:
         elif c["do"] == "reset":
             for pair in list(self.pairs):
                 self.cut_pair(pair)
+        elif c["do"] == "rename":
+            self.renamed = c["on"]
         elif c["do"] == "forget":  # discards the commands that have not matched
             self.orders.clear()
             self.bytes_left = None
