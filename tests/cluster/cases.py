@@ -1,6 +1,7 @@
 """The faults. Each case makes one while the load goes on, waits until runs are accepted again, and repairs. It returns the time of the
 fault, and may add what is to be printed to load.told."""
 import os
+import re
 import signal
 import time
 
@@ -9,6 +10,7 @@ from laboratory import APPLICATIONS, BIN, DATABASES, RECOVERY_S, ROOT, Failed, H
 HOLD_S = 5          # a fault that heals lasts so long after its effect was seen
 SWITCH_EVERY_S = float(os.environ.get("MILLRACE_SWITCH_EVERY_S", 20))
 KILL_ROUNDS = int(os.environ.get("MILLRACE_KILL_ROUNDS", 1))  # kills of all nodes in one case
+KILL_RUNS = int(os.environ.get("MILLRACE_KILL_RUNS", 0))      # runs that are accepted before each of them, at least
 DEAF_ROUNDS_AT_LEAST = int(os.environ.get("MILLRACE_DEAF_ROUNDS", 1))
 DEAF_ROUNDS = DEAF_ROUNDS_AT_LEAST + 3
 ISOLATED_S = 30     # far more than a lease and what others wait beyond it
@@ -184,24 +186,42 @@ def lost(lab, acknowledged):
     return [run for run in acknowledged if run.id not in have]
 
 
-def count_lost(load, gone):
-    load.told["rounds"] = load.told.get("rounds", 0) + 1
-    load.told["acknowledged runs lost"] = load.told.get("acknowledged runs lost", 0) + len(gone)
-    load.told["rounds with a loss"] = load.told.get("rounds with a loss", 0) + bool(gone)
+def kill_all(lab, load):
+    """Once enough runs were accepted since the last kill. Returns the runs that were acknowledged."""
+    begun = len(load.accepted)
+    await_true(lambda: len(load.accepted) >= begun + KILL_RUNS, 10 * RECOVERY_S, f"{KILL_RUNS} accepted runs")
+    cluster("kill", *DATABASES)
+    return load.book.acknowledged()
+
+
+def positions(lab):
+    """How many commits each node lacked on its disk, of those that one of them had, when they were started after the kill."""
+    found = [int(re.findall(r"Recovered position:.*:(-?\d+)", (lab.dir / node / "tmp/recover.log").read_text(errors="replace"))[-1]) for node in DATABASES]
+    return [max(found) - n for n in found]
+
+
+def count_lost(load, acknowledged, gone, behind=()):
+    told = load.told
+    told["rounds"] = told.get("rounds", 0) + 1
+    told["acknowledged runs lost"] = told.get("acknowledged runs lost", 0) + len(gone)
+    told["rounds with a loss"] = told.get("rounds with a loss", 0) + bool(gone)
+    if behind:
+        told["rounds with a commit on one disk only"] = told.get("rounds with a commit on one disk only", 0) + (behind.count(0) == 1)
     if KILL_ROUNDS > 1:
-        print(f"    round {load.told['rounds']}: {len(gone)} acknowledged runs lost of {len(load.accepted)}", flush=True)
+        fresh = len(acknowledged) - told.get("acknowledged", 0)
+        print(f"    round {told['rounds']}: {len(gone)} lost of {fresh} acknowledged runs" + (f"; commits that were not on the nodes' disks: {behind}" if behind else ""), flush=True)
+    told["acknowledged"] = len(acknowledged)
 
 
 def all_killed(lab, load):
     """Nothing may be lost, because all three come back."""
     for _ in range(KILL_ROUNDS):
+        acknowledged = kill_all(lab, load)
         since = time.monotonic()
-        cluster("kill", *DATABASES)
-        acknowledged = load.book.acknowledged()
         cluster("start", *DATABASES)
         await_true(lab.writer, RECOVERY_S, "a writer")
         accepts_again(load, time.monotonic())
-        count_lost(load, lost(lab, acknowledged))
+        count_lost(load, acknowledged, lost(lab, acknowledged), positions(lab))
     return since
 
 
@@ -209,15 +229,14 @@ def all_killed_and_writer_lost(lab, load):
     """The documented recovery: the most advanced of the others begins. What only the writer had stored is lost, and is counted."""
     for _ in range(KILL_ROUNDS):
         old = await_true(lab.writer, RECOVERY_S, "a writer")
+        acknowledged = kill_all(lab, load)
         since = time.monotonic()
-        cluster("kill", *DATABASES)
-        acknowledged = load.book.acknowledged()
         cluster("wipe", old)
         cluster("bootstrap")
         await_true(lab.writer, RECOVERY_S, "a writer")
         accepts_again(load, time.monotonic())
         gone = lost(lab, acknowledged)
-        count_lost(load, gone)
+        count_lost(load, acknowledged, gone)
         for run in gone:
             run.id, run.unknown = None, True
     return since
