@@ -83,20 +83,6 @@ static enum err redis_fail(struct redis *r)
     return redis_fail_with(r, r->context ? r->context->errstr : "cannot connect");
 }
 
-static int redis_destroy(struct redis *r)
-{
-    redis_disconnect(r);
-    return 0;
-}
-
-struct redis *redis_new(void *ctx, const char *socket)
-{
-    struct redis *r = talloc_zero(ctx, struct redis);
-    r->socket = talloc_strdup(r, socket);
-    talloc_set_destructor(r, redis_destroy);
-    return r;
-}
-
 void redis_mute_disconnect(struct redis *r)
 {
     atomic_store(&r->warned, true);
@@ -364,4 +350,30 @@ enum err redis_call_blocking(struct redis *r, void *ctx, const struct redis_arg 
 int redis_fd(const struct redis *r)
 {
     return r->context ? r->context->fd : -1;
+}
+
+/* --- the whole client --- */
+
+/* The last chance to learn what became of the queued commands: a command of a program that ends at once would
+ * otherwise not notice that its messages were refused. */
+static int redis_destroy(struct redis *r)
+{
+    redis_flush(r);
+    (void)read_pending_answers(r);
+    r->backoff_until_ms = 0;
+    if (r->has_gap && redis_connect(r) == OK) {
+        if (r->has_gap)
+            publish_gap(r);
+        (void)read_pending_answers(r);
+    }
+    redis_disconnect(r);
+    return 0;
+}
+
+struct redis *redis_new(void *ctx, const char *socket)
+{
+    struct redis *r = talloc_zero(ctx, struct redis);
+    r->socket = talloc_strdup(r, socket);
+    talloc_set_destructor(r, redis_destroy);
+    return r;
 }

@@ -125,6 +125,37 @@ Test(redis_client, tells_of_missing_messages_without_a_further_one, .timeout = 6
     server_close(&s);
 }
 
+/* What a command of the operators does: it publishes and ends. */
+Test(redis_client, tells_of_refused_messages_when_it_is_freed, .timeout = 60)
+{
+    static const char refused[] = "-READONLY You can't write against a read only replica.\r\n";
+    struct server s;
+    server_open(&s);
+    publish(&s);
+    serve(&s, "\r\nlost\r\n");
+    cr_assert_eq(write(s.fd, refused, sizeof refused - 1), (ssize_t)sizeof refused - 1);
+    TALLOC_FREE(s.client);
+    serve(&s, gap);
+    cr_expect_not(strstr(s.sent, "\r\nlost\r\n"));
+    server_close(&s);
+}
+
+Test(redis_client, is_freed_without_a_further_connection_once_the_answers_are_there, .timeout = 60)
+{
+    struct server s;
+    char answers[5 * 100];
+    for (size_t i = 0; i < sizeof answers; i += 5)
+        memcpy(answers + i, "+OK\r\n", 5);
+    server_open(&s);
+    publish(&s);
+    serve(&s, "\r\nlost\r\n");
+    cr_assert_eq(write(s.fd, answers, sizeof answers), (ssize_t)sizeof answers);
+    TALLOC_FREE(s.client);
+    struct pollfd p = {.fd = s.listener, .events = POLLIN};
+    cr_expect_eq(poll(&p, 1, 0), 0);
+    server_close(&s);
+}
+
 Test(redis_client, has_nothing_to_repair_once_the_answers_are_there, .timeout = 60)
 {
     struct server s;
