@@ -33,10 +33,11 @@ enum err alerts_read(struct db *db, void *ctx, const id *workspace, struct alert
         .timezone = db_str(rows, 0, ALERTS_READ_TIMEZONE),
     };
     for (size_t r = 0; r < rows->count; r++) {
-        if (db_cell(rows, r, ALERTS_READ_KIND)->is_null)
-            continue;
+        int64_t kind = db_int(rows, r, ALERTS_READ_KIND);
+        if (kind < ALERT_CREDITS || kind > ALERT_SPEND)
+            continue; /* none, or that of a later version, whose programs look after it */
         list_r->alerts[list_r->n++] = (struct alert){
-            .kind = (enum alert_kind)db_int(rows, r, ALERTS_READ_KIND),
+            .kind = (enum alert_kind)kind,
             .value = db_int(rows, r, ALERTS_READ_VALUE),
             .at_least = db_int(rows, r, ALERTS_READ_AT_LEAST),
             .line = number_or(rows, r, ALERTS_READ_LINE, -1),

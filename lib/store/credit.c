@@ -27,7 +27,8 @@ static int find_name(const char *const *names, int n, const char *name)
 
 const char *credit_grant_status_name(enum credit_grant_status status)
 {
-    return status_names[status - CREDIT_GRANT_SCHEDULED];
+    size_t i = (size_t)status - CREDIT_GRANT_SCHEDULED;
+    return i < sizeof status_names / sizeof status_names[0] ? status_names[i] : "unknown";
 }
 
 enum credit_grant_status credit_grant_status_find(const char *name)
@@ -37,7 +38,8 @@ enum credit_grant_status credit_grant_status_find(const char *name)
 
 const char *credit_category_name(enum grant_category category)
 {
-    return category_names[category - GRANT_PROMOTIONAL];
+    size_t i = (size_t)category - GRANT_PROMOTIONAL;
+    return i < sizeof category_names / sizeof category_names[0] ? category_names[i] : "unknown";
 }
 
 enum grant_category credit_category_find(const char *name)

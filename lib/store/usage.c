@@ -93,5 +93,6 @@ enum err ledger_page(struct db *db, void *ctx, const id *workspace, const id *af
 const char *ledger_kind_name(enum ledger_kind kind)
 {
     static const char *const names[] = {"grant", "debit", "refund", "expiry", "void", "release"};
-    return names[kind - LEDGER_GRANT];
+    size_t i = (size_t)kind - LEDGER_GRANT;
+    return i < sizeof names / sizeof names[0] ? names[i] : "unknown";
 }
