@@ -14,6 +14,7 @@
 enum {
     /* How long a row that is numbered waits at most, if its destination is free. */
     POLL_MS = 500,
+    LEFT_LOG_MS = 60000,
 };
 
 struct push_worker {
@@ -25,6 +26,8 @@ struct push_worker {
     struct worker_step claim;
     /* Batches that were claimed and whose results are not recorded yet. */
     size_t claimed_n;
+    /* When it may be logged again that something is left to programs of a later version. */
+    int64_t left_log_ms;
 };
 
 /* A batch on its way from the thread to the loop and back. */
@@ -159,12 +162,17 @@ static void hand_over(struct push_worker *w, struct push_batch *b)
 static enum err work_once(struct push_worker *w, bool *more_r)
 {
     struct push_batch *list[PUSHES_MAX];
-    size_t n;
+    struct push_round round;
     void *ctx = talloc_new(NULL);
-    enum err e = push_claim(w->sender.db, ctx, w->key, w->sender.timeout_ms, PUSHES_MAX - w->claimed_n, list,
-                            &n, more_r);
-    for (size_t i = 0; i < n; i++)
+    enum err e =
+        push_claim(w->sender.db, ctx, w->key, w->sender.timeout_ms, PUSHES_MAX - w->claimed_n, list, &round);
+    for (size_t i = 0; i < round.n; i++)
         hand_over(w, list[i]);
+    if (round.left && clock_boot_ms() >= w->left_log_ms) {
+        log_warn("push.left", "message=\"a program of a later version has to send what follows\"");
+        w->left_log_ms = clock_boot_ms() + LEFT_LOG_MS;
+    }
+    *more_r = round.more;
     talloc_free(ctx);
     return e;
 }

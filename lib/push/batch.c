@@ -36,6 +36,8 @@ struct claiming {
     struct push_batch *batch;
     /* The cursor has passed rows. */
     bool passed;
+    /* Something is left to programs of a later version. */
+    bool left;
 };
 
 /* What is read of a locked destination, and up to where. */
@@ -138,10 +140,13 @@ static enum err claim_work(struct db_tx *tx, void *arg)
     struct db_rows *locked, *rows;
     struct window w;
     TALLOC_FREE(c->batch);
-    c->passed = false;
+    c->passed = c->left = false;
     enum err e = db_run(tx->db, tx->ctx, SQL_PUSH_LOCK, &one, 1, &locked);
     if (e != OK || locked->count == 0)
         return e;
+    c->left = db_int(locked, 0, PUSH_LOCK_AUTH) > PUSH_AUTH_SIGNATURE;
+    if (c->left)
+        return OK;
     e = find_window(tx, c->push, locked, &w);
     if (e != OK)
         return e;
@@ -152,6 +157,11 @@ static enum err claim_work(struct db_tx *tx, void *arg)
     size_t n = whole_numbers(rows, count_rows(rows) > PUSH_ROWS, !w.is_again && w.after < w.alone_to);
     if (n == 0 && rows->count > 0)
         return ERR_INTERNAL;
+    size_t before = push_rows_before_left(rows, n, w.kinds);
+    c->left = before < n;
+    if (c->left && (w.is_again || before == 0))
+        return OK;
+    n = before;
     struct push_batch *b = talloc_zero(c->ctx, struct push_batch);
     b->claim = id_new();
     b->is_again = w.is_again;
@@ -167,14 +177,13 @@ static enum err claim_work(struct db_tx *tx, void *arg)
 }
 
 enum err push_claim(struct db *db, void *ctx, const uint8_t *key, int64_t timeout_ms, size_t most,
-                    struct push_batch **list_r, size_t *n_r, bool *more_r)
+                    struct push_batch **list_r, struct push_round *round_r)
 {
     void *scratch = talloc_new(NULL);
     struct db_rows *rows;
-    *n_r = 0;
-    *more_r = false;
+    *round_r = (struct push_round){0};
     enum err e = db_run(db, scratch, SQL_PUSH_DUE, NULL, 0, &rows);
-    for (size_t i = 0; e == OK && i < rows->count && *n_r < most; i++) {
+    for (size_t i = 0; e == OK && i < rows->count && round_r->n < most; i++) {
         id push = db_get_id(rows, i, PUSH_DUE_ID);
         struct claiming c = {.ctx = ctx, .key = key, .timeout_ms = timeout_ms, .push = &push};
         e = db_transaction(db, claim_work, &c);
@@ -183,8 +192,9 @@ enum err push_claim(struct db *db, void *ctx, const uint8_t *key, int64_t timeou
             break;
         }
         if (c.batch)
-            list_r[(*n_r)++] = c.batch;
-        *more_r = *more_r || c.passed;
+            list_r[round_r->n++] = c.batch;
+        round_r->more = round_r->more || c.passed;
+        round_r->left = round_r->left || c.left;
     }
     talloc_free(scratch);
     return e;

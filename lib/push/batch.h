@@ -51,14 +51,37 @@ enum push_outcome {
 };
 enum push_outcome push_outcome_of(int status);
 
+/* What becomes of a row of the ledger. */
+enum push_use {
+    PUSH_SEND,
+    /* The destination does not want its kind: the cursor passes it. */
+    PUSH_SKIP,
+    /* The destination wants its kind, which only a later version knows: the cursor stops before it, and a
+     * program of that version sends it. */
+    PUSH_LEAVE,
+};
+/* `kinds`: as of struct push. */
+enum push_use push_use_of(int64_t kind, uint32_t kinds);
+/* Of the first n rows of SQL_PUSH_ROWS, which are whole numbers: those before the first number with a row
+ * that is left. */
+size_t push_rows_before_left(const struct db_rows *rows, size_t n, uint32_t kinds);
+
+/* What one look at the destinations has found. */
+struct push_round {
+    /* Batches. */
+    size_t n;
+    /* There may be more to do at once. */
+    bool more;
+    /* Something was left to programs of a later version. */
+    bool left;
+};
 /* Claims destinations that are due, at most `most`, each with a batch, of ctx. Batches of destinations whose
- * next rows are of kinds that they do not want need no request: the cursor passes them. *more_r: there may be
- * more to do at once. */
+ * next rows are of kinds that they do not want need no request: the cursor passes them. */
 enum err push_claim(struct db *db, void *ctx, const uint8_t *key, int64_t timeout_ms, size_t most,
-                    struct push_batch **list_r, size_t *n_r, bool *more_r) WARN_UNUSED;
+                    struct push_batch **list_r, struct push_round *round_r) WARN_UNUSED;
 /* Records the result. OK also if the claim is another's by now, or the destination was removed. */
 enum err push_finish(struct db *db, const struct push_batch *b, int64_t pause_max_ms) WARN_UNUSED;
 
-/* The events of rows of SQL_PUSH_ROWS whose kinds are wanted: an array, of ctx, and how many. */
+/* The events of rows of SQL_PUSH_ROWS whose kinds are wanted and known: an array, of ctx, and how many. */
 const char *push_events(void *ctx, const struct db_rows *rows, size_t n, uint32_t kinds, size_t *events_n_r,
                         size_t *size_r);

@@ -83,6 +83,28 @@ static void write_event(struct json_write *w, const struct db_rows *rows, size_t
     json_write_close(w, '}');
 }
 
+enum push_use push_use_of(int64_t kind, uint32_t kinds)
+{
+    enum { BITS = 32 };
+    bool is_known = kind > 0 && kind < BILLING_KINDS && billing_kind((int)kind)->member;
+    bool is_wanted =
+        kinds == PUSH_KINDS_ALL || (kind >= 0 && kind < BITS && (kinds & (UINT32_C(1) << kind)) != 0);
+    return !is_wanted ? PUSH_SKIP : is_known ? PUSH_SEND : PUSH_LEAVE;
+}
+
+size_t push_rows_before_left(const struct db_rows *rows, size_t n, uint32_t kinds)
+{
+    size_t before = 0;
+    while (before < n && push_use_of(db_int(rows, before, PUSH_ROWS_KIND), kinds) != PUSH_LEAVE)
+        before++;
+    if (before == n)
+        return n;
+    int64_t number = db_int(rows, before, PUSH_ROWS_NUMBER);
+    while (before > 0 && db_int(rows, before - 1, PUSH_ROWS_NUMBER) == number)
+        before--;
+    return before;
+}
+
 const char *push_events(void *ctx, const struct db_rows *rows, size_t n, uint32_t kinds, size_t *events_n_r,
                         size_t *size_r)
 {
@@ -90,10 +112,8 @@ const char *push_events(void *ctx, const struct db_rows *rows, size_t n, uint32_
     *events_n_r = 0;
     json_write_open(w, '[');
     for (size_t i = 0, parts; i < n; i += parts) {
-        int64_t kind = db_int(rows, i, PUSH_ROWS_KIND);
         parts = parts_of(rows, n, i);
-        if (kind <= 0 || kind >= BILLING_KINDS || !billing_kind((int)kind)->member ||
-            !(kinds & (UINT32_C(1) << kind)))
+        if (push_use_of(db_int(rows, i, PUSH_ROWS_KIND), kinds) != PUSH_SEND)
             continue;
         write_event(w, rows, i, parts);
         ++*events_n_r;

@@ -7,6 +7,7 @@ import json
 import uuid
 
 import pytest
+import requests
 from stack import Effects, eventually
 
 SETTINGS = {"push.outgoing_allow": "127.0.0.0/8", "push.timeout_s": "2", "push.pause_max_s": "1", "executor.processes": "2"}
@@ -216,3 +217,47 @@ def test_a_killed_executor_loses_no_row_and_changes_no_id(stack, receiver, name)
     eventually(lambda: shown(stack, name)["lag_rows"] == 0, 60, "everything was sent")
     sent = collections.Counter(e["id"] for e in events(receiver) if e["subject"] == workspace.id)
     assert set(sent) == rows and max(sent.values()) > 1, "something was sent again, and nothing has another id"
+
+
+def test_rows_of_a_kind_of_a_later_version_are_left_to_it(stack, receiver, name):
+    """The cursor stops before them, and what comes later waits."""
+    add(stack, name, receiver.url + "/in")
+    few = f"{name}-few"
+    add(stack, few, receiver.url + "/few", "--kinds", "debit")
+    workspace = stack.workspace(credits=100)
+    first = set(run(workspace))
+    await_events(receiver, first)
+    row = str(uuid.uuid4())
+    stack.sql(f"INSERT INTO credit_ledger (workspace_id, id, kind, amount) VALUES ('{workspace.id}', '{row}', 200, 1)")
+    number = f"SELECT number FROM credit_ledger WHERE workspace_id = '{workspace.id}' AND id = '{row}'"
+    try:
+        eventually(lambda: stack.sql_one(number) != "NULL", what="the row is in the sums")
+        later = set(run(workspace))
+        await_events(receiver, later, "/few")
+        stack.logged("executor", "push.left")
+        assert not (later | {row}) & {e["id"] for e in events(receiver)} and shown(stack, name)["lag_rows"] >= 2
+        assert int(stack.sql_one(f"SELECT number FROM pushes WHERE name = '{name}'")) < int(stack.sql_one(number))
+        shown_as = requests.get(f"{stack.url}/api/v1/credits/ledger", headers={"Authorization": f"Bearer {workspace.key()['key']}"}, timeout=60).json()
+        assert {e["kind"] for e in shown_as["entries"]} == {"grant", "debit", "unknown"}
+        stack.sql(f"UPDATE credit_ledger SET kind = 1 WHERE workspace_id = '{workspace.id}' AND id = '{row}'")  # as if this executor were of that version
+        await_events(receiver, later | {row})
+    finally:
+        stack.sql(f"DELETE FROM credit_ledger WHERE workspace_id = '{workspace.id}' AND id = '{row}'")
+        stack.cli("push", "remove", few)
+
+
+def test_a_destination_of_a_later_version_gets_nothing(stack, receiver, name):
+    add(stack, name, receiver.url + "/in")
+    stack.sql(f"UPDATE pushes SET auth = 9 WHERE name = '{name}'")
+    other = f"{name}-b"
+    add(stack, other, receiver.url + "/other")
+    try:
+        workspace = stack.workspace(credits=100)
+        rows = set(run(workspace))
+        await_events(receiver, rows, "/other")
+        stack.logged("executor", "push.left")
+        assert receiver.count("/in") == 0
+        stack.sql(f"UPDATE pushes SET auth = 0 WHERE name = '{name}'")
+        await_events(receiver, rows)
+    finally:
+        stack.cli("push", "remove", other)

@@ -106,6 +106,41 @@ Test(push, kinds_that_are_not_wanted_or_not_known_are_left_out)
     talloc_free(ctx);
 }
 
+Test(push, what_becomes_of_a_row)
+{
+    uint32_t two = UINT32_C(1) << LEDGER_DEBIT | UINT32_C(1) << 20;
+    cr_expect_eq(push_use_of(LEDGER_DEBIT, two), PUSH_SEND);
+    cr_expect_eq(push_use_of(LEDGER_GRANT, two), PUSH_SKIP);
+    cr_expect_eq(push_use_of(20, two), PUSH_LEAVE, "a later version has made the destination");
+    cr_expect_eq(push_use_of(19, two), PUSH_SKIP);
+    cr_expect_eq(push_use_of(200, two), PUSH_SKIP);
+    cr_expect_eq(push_use_of(LEDGER_GRANT, PUSH_KINDS_ALL), PUSH_SEND);
+    static const int64_t later[] = {0, LEDGER_KINDS_END, 15, 31, 32, 255};
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+        cr_expect_eq(push_use_of(later[i], PUSH_KINDS_ALL), PUSH_LEAVE, "%d", (int)later[i]);
+}
+
+Test(push, the_cursor_stops_before_the_number_of_a_kind_of_a_later_version)
+{
+    void *ctx = talloc_new(NULL);
+    struct db_rows *rows = new_rows(ctx, 4);
+    uint32_t known = push_all_kinds();
+    for (size_t i = 0; i < 4; i++) {
+        set_row(rows, i, row_id, LEDGER_DEBIT, -1);
+        set_number(rows, i, PUSH_ROWS_NUMBER, i == 0 ? 7 : i == 3 ? 9 : 8);
+    }
+    cr_expect_eq(push_rows_before_left(rows, 4, PUSH_KINDS_ALL), 4);
+    cr_expect_eq(push_rows_before_left(rows, 0, PUSH_KINDS_ALL), 0);
+    set_number(rows, 3, PUSH_ROWS_KIND, 200);
+    cr_expect_eq(push_rows_before_left(rows, 4, PUSH_KINDS_ALL), 3);
+    set_number(rows, 2, PUSH_ROWS_KIND, 200);
+    cr_expect_eq(push_rows_before_left(rows, 4, PUSH_KINDS_ALL), 1, "row 1 has the same number");
+    cr_expect_eq(push_rows_before_left(rows, 4, known), 4, "it does not want the kind");
+    set_number(rows, 0, PUSH_ROWS_KIND, 200);
+    cr_expect_eq(push_rows_before_left(rows, 4, PUSH_KINDS_ALL), 0);
+    talloc_free(ctx);
+}
+
 Test(push, names_of_kinds)
 {
     void *ctx = talloc_new(NULL);
