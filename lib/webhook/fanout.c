@@ -12,6 +12,7 @@
 #include "webhook/body.h"
 #include "webhook/delivery.h"
 #include "webhook/endpoint.h"
+#include "webhook/event.h"
 #include "webhook/turn.h"
 #include "json/json.h"
 
@@ -53,7 +54,9 @@ struct fanout {
     /* sorted, without duplicates */
     struct lane *lanes;
     struct db_value *messages, *unwanted;
-    size_t deliveries_n, lanes_n, messages_n, unwanted_n;
+    /* Messages of events that only a later version knows. */
+    struct db_value *later;
+    size_t deliveries_n, lanes_n, messages_n, unwanted_n, later_n;
 };
 
 /* The id of the lane of a run's own webhook: a hash of workspace and host, as a UUID of version 8. */
@@ -147,6 +150,10 @@ static void fan_out_message(struct fanout *f, size_t r)
     const char *url = db_str(f->rows, r, WEBHOOK_OUTBOX_NEXT_WEBHOOK_URL);
     uint32_t own = (uint32_t)db_int(f->rows, r, WEBHOOK_OUTBOX_NEXT_WEBHOOK_EVENTS);
     size_t before = f->deliveries_n, size;
+    if (!webhook_event_name(m->event)) {
+        f->later[f->later_n++] = db_id(&m->id);
+        return;
+    }
     bool purged = !db_cell(f->rows, r, WEBHOOK_OUTBOX_NEXT_PURGED_MS)->is_null ||
                   (id_is_set(&m->execution_id) && !id_is_set(&m->responder_id));
     for (size_t i = 0; i < f->endpoints_n && !purged; i++) {
@@ -325,6 +332,18 @@ static enum err wake_lanes(struct fanout *f)
                        WEBHOOK_LANE_WAKE_SET_COUNT, n, NULL);
 }
 
+/* The program that takes a message of a later version's event next may know it. */
+static enum err leave_later(struct fanout *f)
+{
+    enum err e = OK;
+    for (size_t i = 0; e == OK && i < f->later_n; i++)
+        e = db_run(f->tx->db, f->tx->ctx, SQL_WEBHOOK_OUTBOX_SET_ASIDE, &f->later[i], 1, NULL);
+    if (e == OK && f->later_n > 0)
+        log_warn("webhook.messages_left", "n=%zu message=\"a program of a later version has to send them\"",
+                 f->later_n);
+    return e;
+}
+
 /* The lanes last, in the order of their ids: other transactions wait for them. */
 static enum err write_fanout(struct fanout *f)
 {
@@ -337,6 +356,8 @@ static enum err write_fanout(struct fanout *f)
                         f->messages_n, NULL);
     if (e == OK)
         e = db_run_each(db, ctx, SQL_WEBHOOK_OUTBOX_DELETE, NULL, 0, f->unwanted, 1, f->unwanted_n, NULL);
+    if (e == OK)
+        e = leave_later(f);
     if (e == OK)
         e = insert_deliveries(f);
     if (e == OK)
@@ -507,6 +528,7 @@ static enum err fan_out_work(struct db_tx *tx, void *arg)
     f.rows = c.rows;
     f.messages = talloc_array(tx->ctx, struct db_value, c.rows->count * WEBHOOK_OUTBOX_FAN_SET_COUNT + 1);
     f.unwanted = talloc_array(tx->ctx, struct db_value, c.rows->count + 1);
+    f.later = talloc_array(tx->ctx, struct db_value, c.rows->count + 1);
     e = read_endpoints(&f);
     if (e != OK)
         return e;

@@ -609,6 +609,21 @@ def test_a_message_that_cannot_be_fanned_out_delays_no_other(stack, workspace, c
     assert stack.sql_one(aside) == "0" and stack.cli("audit")["violations"] == []
 
 
+def test_a_message_of_a_later_version_is_left_to_it(stack, workspace, client, effects, hook):
+    message = str(uuid.uuid4())
+    stack.sql(f"UPDATE webhooks SET events = events | (1 << 31) WHERE id = '{hook['id']}'")  # as the API of that version does
+    stack.sql(f"INSERT INTO webhook_outbox (id, workspace_id, event, at_ms, fanned, body) VALUES ('{message}', '{workspace.id}', 31, 1, 0, '{{\"a\":1}}')")
+    row = f"SELECT fanned FROM webhook_outbox WHERE id = '{message}'"
+    eventually(lambda: stack.sql_one(row) == "2", what="the message is set aside")
+    stack.logged("executor", "webhook.messages_left")
+    id = started(workspace, client)
+    assert [d["execution_id"] for d in await_delivery(client, hook, "delivered")] == [id], "no delivery was made of it"
+    stack.sql(f"UPDATE webhook_outbox SET event = {2} WHERE id = '{message}'")  # as if this executor knew it
+    stack.restart_server("executor")
+    await_delivery(client, hook, "delivered", 2)
+    assert [json.loads(call["body"])["data"] for call in effects.to("/hook")][-1] == {"a": 1}
+
+
 def test_a_lane_that_cannot_be_claimed_delays_no_other(stack, workspace, client, effects, hook):
     place = stack.workspace()
     other = place.client()
