@@ -30,6 +30,8 @@ struct bulk_worker {
     const struct otlp *otlp;
     /* The workspace whose job was served last. */
     id after;
+    /* Since the first workspace, a job was left to executors of a later version. */
+    bool has_left;
 };
 
 struct bulk_worker *bulk_worker_new(void *ctx, const struct config *config, struct run_targets *targets,
@@ -350,6 +352,15 @@ static enum err defer(struct bulk_slice *s, enum err e)
     return bulk_job_delay(s->db, &s->job->id, BULK_INTERNAL, FAILED_MS);
 }
 
+static void leave(struct bulk_worker *w, const struct bulk_job *job)
+{
+    w->after = job->workspace_id;
+    w->has_left = true;
+    log_debug("bulk.left", "job=%s message=\"a later version has made it\"", job->id.text);
+}
+
+/* One round of the workspaces. After a round in which a job was left, the task ends, so that another executor
+ * can have it: it is due again a second later. */
 enum err bulk_worker_step(struct bulk_worker *w, struct db *db, struct redis *redis, size_t *n_r,
                           bool *more_r)
 {
@@ -358,9 +369,13 @@ enum err bulk_worker_step(struct bulk_worker *w, struct db *db, struct redis *re
     bool is_round_end = id_is_set(&w->after);
     *n_r = 0;
     enum err e = bulk_job_next(db, ctx, &w->after, &job);
-    *more_r = e == OK || (e == ERR_NOT_FOUND && is_round_end);
+    *more_r = e == OK || (e == ERR_NOT_FOUND && is_round_end && !w->has_left);
     w->after = (id){{0}};
-    if (e == OK) {
+    if (e != OK) {
+        w->has_left = false;
+    } else if (job.is_of_later_version) {
+        leave(w, &job);
+    } else {
         struct bulk_slice *s = talloc_zero(ctx, struct bulk_slice);
         w->after = job.workspace_id;
         s->w = w;

@@ -55,13 +55,32 @@ static size_t array_size(json_object *list)
     return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 }
 
-/* What selection_text wrote. */
-static struct execution_filter read_selection(void *ctx, const char *text)
+/* Whether a selection says more than this program reads: without that it would take more runs. */
+static bool has_later_member(json_object *selection)
+{
+    static const char *const members[] = {"states",     "responders", "tag",   "error",
+                                          "error_hash", "parent",     "batch", "above"};
+    json_object_object_foreach(selection, name, value)
+    {
+        bool is_known = false;
+        (void)value;
+        for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+            is_known = is_known || strcmp(members[i], name) == 0;
+        if (!is_known)
+            return true;
+    }
+    return false;
+}
+
+/* What selection_text wrote. *is_later_r: a later version has written more, or something else. */
+static struct execution_filter read_selection(void *ctx, const char *text, bool *is_later_r)
 {
     json_object *o = NULL, *hash = NULL;
     const char *why;
     struct execution_filter f = {0};
-    if (json_parse_tolerant(ctx, text, strlen(text), JSON_DEPTH_MAX, &o, &why) != OK)
+    *is_later_r = json_parse_tolerant(ctx, text, strlen(text), JSON_DEPTH_MAX, &o, &why) != OK ||
+                  !json_object_is_type(o, json_type_object) || has_later_member(o);
+    if (*is_later_r)
         return f;
     json_object *states = json_get(o, "states"), *responders = json_get(o, "responders");
     for (size_t i = 0; i < array_size(states) && i < EXECUTION_STATES_MAX; i++)
@@ -86,6 +105,7 @@ static struct execution_filter read_selection(void *ctx, const char *text)
 
 static struct bulk_job job_from_row(void *ctx, const struct db_rows *rows, size_t r)
 {
+    bool is_later;
     struct bulk_job job = {
         .id = db_get_id(rows, r, BULK_JOB_GET_ID),
         .workspace_id = db_get_id(rows, r, BULK_JOB_GET_WORKSPACE_ID),
@@ -96,7 +116,7 @@ static struct bulk_job job_from_row(void *ctx, const struct db_rows *rows, size_
         .reason = (enum bulk_reason)db_int(rows, r, BULK_JOB_GET_REASON),
         .kinds = (unsigned)db_int(rows, r, BULK_JOB_GET_KINDS),
         .filter = db_str(rows, r, BULK_JOB_GET_FILTER),
-        .selection = read_selection(ctx, db_str(rows, r, BULK_JOB_GET_SELECTION)),
+        .selection = read_selection(ctx, db_str(rows, r, BULK_JOB_GET_SELECTION), &is_later),
         .from = db_str(rows, r, BULK_JOB_GET_FROM_STEP),
         .is_current = db_int(rows, r, BULK_JOB_GET_IS_CURRENT) != 0,
         .matched = db_int(rows, r, BULK_JOB_GET_MATCHED),
@@ -110,6 +130,7 @@ static struct bulk_job job_from_row(void *ctx, const struct db_rows *rows, size_
         .has_valid_key = db_int(rows, r, BULK_JOB_GET_VALID_KEYS) > 0,
     };
     job.selection.below = db_get_id(rows, r, BULK_JOB_GET_BELOW_ID);
+    job.is_of_later_version = is_later || !bulk_action_name(job.action) || !bulk_state_name(job.state);
     return job;
 }
 

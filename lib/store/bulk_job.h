@@ -38,6 +38,9 @@ struct bulk_job {
     /* Wall time of MariaDB; 0: none. */
     int64_t due_ms, created_ms, updated_ms, ended_ms, now_ms;
     bool has_valid_key;
+    /* A later version has made it: this one does not know its action, its state or all of its filter, and
+     * must not act on it. */
+    bool is_of_later_version;
     /* Decided items by outcome and reason; read by bulk_job_get and bulk_job_list. */
     int64_t counts[BULK_OUTCOMES][BULK_REASONS];
 };

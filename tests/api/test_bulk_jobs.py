@@ -417,3 +417,26 @@ def test_killed_executors_do_each_item_once(stack, workspace, client):
     assert stack.sql_one(f"SELECT COUNT(DISTINCT retry_of) FROM executions WHERE workspace_id = '{workspace.id}'") == "300"
     assert workspace.balance() == 400
     audit(stack)
+
+
+@pytest.mark.parametrize("change, back", [("selection = JSON_SET(selection, '$.colour', 'red')", "selection = JSON_REMOVE(selection, '$.colour')"),
+                                          ("action = 9", "action = 1"), ("selection = '[]'", None)])
+def test_a_job_of_a_later_version_is_left_to_it(stack, workspace, client, change, back):
+    """An executor that does not know all of its filter would take too many runs."""
+    run = client.started(workspace.put_workflow(WAITS))
+    eventually(lambda: client.execution(run)["state"] == "running", what="the run is executed")
+    stack.stop_server("executor")
+    job = bulk(client, "stop").json()["id"]
+    stack.sql(f"UPDATE bulk_jobs SET {change} WHERE id = '{job}'")
+    stack.start_server("executor")
+    others = [stack.workspace() for _ in range(2)]
+    for other in others:  # jobs of workspaces before and after it are carried out
+        there = other.client()
+        waits = there.started(other.put_workflow(WAITS))
+        assert counts(done(there, "stop"))[1] == 1 and there.execution(waits)["state"] == "stopped"
+    assert stack.sql(f"SELECT state, matched FROM bulk_jobs WHERE id = '{job}'") == [["1", "0"]] and client.execution(run)["state"] != "stopped"
+    if back:
+        stack.sql(f"UPDATE bulk_jobs SET {back} WHERE id = '{job}'")
+        assert counts(ended(client, job)) == (1, 1, 0, 0, 0) and client.execution(run)["state"] == "stopped"
+    else:
+        stack.sql(f"DELETE FROM bulk_jobs WHERE id = '{job}'")
