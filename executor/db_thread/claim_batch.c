@@ -20,6 +20,8 @@ enum {
     TEXT_BYTES_MAX = 4 * 1024 * 1024,
     /* Memory of a run without values. */
     RUN_BYTES = 16 * 1024,
+    /* A queued run is left to other executors for so long: they look for runs once a second. */
+    LEFT_MS = 60 * 1000,
 };
 
 /* --- what a run needs to begin --- */
@@ -353,14 +355,24 @@ static enum err take_sandbox(struct db_thread_ctx *thread_ctx, const struct run 
     return ERR_LIMIT;
 }
 
+/* A program or manifest that this executor cannot use may be of a later version, and so be usable for other
+ * executors: for a while they have the run to themselves. A parked run is looked at when it is due, and keeps
+ * its deadline. */
+static bool is_left_to_others(const struct run *r)
+{
+    return clock_wall_ms() < (r->parked ? r->deadline_ms : r->moved_ms + LEFT_MS);
+}
+
 /* A run whose program or manifest cannot be used is claimed all the same; it fails when it begins. ERR_LIMIT:
  * it stays queued, or parked, until its program is compiled, its workspace may have a sandbox, or there is
- * memory for it. */
+ * memory for it, or because it is left to other executors. */
 static enum err claim_one_run(struct db_tx *tx, struct run_tx *run_tx, struct db_thread_ctx *thread_ctx,
                               struct claim_batch *claims, struct run *r, struct claimed_run *c)
 {
     int64_t timeout_ms = PROGRAM_SECONDS_DEFAULT * 1000L;
     enum err e = load_responder(tx, thread_ctx, claims, r, c, &timeout_ms);
+    if (e == ERR_INVALID && is_left_to_others(r))
+        return ERR_LIMIT;
     if (e == OK || e == ERR_NOT_FOUND || e == ERR_INVALID)
         e = read_texts(tx, claims, c);
     if (e == OK)

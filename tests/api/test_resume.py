@@ -313,3 +313,25 @@ def test_a_claim_that_is_under_way_at_the_stop_leaves_no_run_behind(proxied):
     assert row(stack, id) == [1, 1, 0, 0], "queued again by the process that had claimed it"
     stack.start_server("executor")
     client.finished(id, 30)
+
+
+def test_a_run_whose_program_is_of_a_later_version_is_left_to_other_executors(stack, workspace, client):
+    """For a minute; then it fails. Programs that compile are executed meanwhile."""
+    flows = [workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": n}]}, name=f"later-{n}") for n in range(3)]
+    stack.stop_server("executor")
+    left, failing, other = (client.started(flow) for flow in flows)
+    later = "UPDATE workflow_versions SET program = REPLACE(program, 'transform', 'telepathy') WHERE workflow_id = '{}'"
+    for flow in flows[:2]:
+        stack.sql(later.format(flow))
+    stack.start_server("executor")
+    assert client.finished(other)["status"] == "success"
+    for flow in flows[:2]:
+        stack.logged("executor", "workflow.compile_failed", flow)
+    assert [client.execution(run)["state"] for run in (left, failing)] == ["queued"] * 2
+    stack.sql(f"UPDATE executions SET updated_ms = updated_ms - 60000 WHERE id = '{failing}'")
+    ended = client.finished(failing)
+    assert (ended["state"], ended["failure_reason"]) == ("failed", "internal")
+    assert client.execution(left)["state"] == "queued"
+    stack.sql(later.replace("'transform', 'telepathy'", "'telepathy', 'transform'").format(flows[0]))
+    stack.restart_server("executor")  # as if the next one were of that version
+    assert client.finished(left)["status"] == "success"
