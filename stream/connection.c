@@ -342,6 +342,11 @@ static void stream_on_history(struct stream_db_job *job)
             c->call->progress = job->call.progress;
         }
         merge_read_done(&c->merge, job->last_read, job->last_seq, state_is_terminal(job->state));
+        if (job->ends_at_later) { /* the client comes back, and finds a daemon that can name the event */
+            write_retry(c);
+            end_stream(c, "later_version");
+            return;
+        }
         stream_advance(c);
     }
 }

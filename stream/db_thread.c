@@ -52,6 +52,9 @@ static void read_run_events(struct stream_db_thread *thread, struct stream_db_jo
     job->frames = talloc_strdup(job, "");
     for (size_t i = 0; job->error == OK && i < page.count && talloc_get_size(job->frames) < FRAMES_MAX; i++) {
         const struct event_row *row = &page.rows[i];
+        job->ends_at_later = !job->call.rpc_id && !job->as_log && !event_is_known(row->type);
+        if (job->ends_at_later)
+            break;
         char *text = event_json_make(job, &job->execution, row->seq, row->type, row->at_ms, row->data);
         if (job->call.rpc_id)
             tool_call_append_event(&job->frames, &job->call, row->seq, row->type, text,

@@ -50,6 +50,8 @@ struct stream_db_job {        /* a talloc root */
     char *frames;
     /* number of the last event that was read, or is taken as known; 0: none after `after` */
     int last_read;
+    /* of server-sent events: the event that follows is of a type that only a later version can name */
+    bool ends_at_later;
     enum run_state state;
     int last_seq;
 

@@ -40,7 +40,7 @@ static bool read_seq(struct event_cursor *c, int *number_r)
 
 static bool read_event_type(struct event_cursor *c, enum event_type *type_r)
 {
-    for (int t = EVENT_QUEUED; t <= EVENT_STOPPED; t++) {
+    for (int t = EVENT_QUEUED; event_is_known((enum event_type)t); t++) {
         struct event_cursor rest = *c;
         if (skip_literal(&rest, event_name((enum event_type)t)) && skip_literal(&rest, "\",")) {
             *type_r = (enum event_type)t;

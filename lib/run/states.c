@@ -76,31 +76,37 @@ const char *reason_name(enum failure_reason r)
     return r == REASON_NONE ? NULL : NAME_OF(names, r);
 }
 
+static const char *const event_names[] = {NULL,
+                                          "execution.queued",
+                                          "execution.started",
+                                          "step.started",
+                                          "step.succeeded",
+                                          "step.failed",
+                                          "step.skipped",
+                                          "log",
+                                          "progress",
+                                          "artifact.created",
+                                          "execution.child_started",
+                                          "execution.requeued",
+                                          "execution.succeeded",
+                                          "execution.failed",
+                                          "execution.stopped",
+                                          "step.retrying",
+                                          "artifacts.refused",
+                                          "files.missing",
+                                          "execution.moved",
+                                          "step.adopted",
+                                          "step.waiting",
+                                          "signal.rejected"};
+
 const char *event_name(enum event_type t)
 {
-    static const char *const names[] = {NULL,
-                                        "execution.queued",
-                                        "execution.started",
-                                        "step.started",
-                                        "step.succeeded",
-                                        "step.failed",
-                                        "step.skipped",
-                                        "log",
-                                        "progress",
-                                        "artifact.created",
-                                        "execution.child_started",
-                                        "execution.requeued",
-                                        "execution.succeeded",
-                                        "execution.failed",
-                                        "execution.stopped",
-                                        "step.retrying",
-                                        "artifacts.refused",
-                                        "files.missing",
-                                        "execution.moved",
-                                        "step.adopted",
-                                        "step.waiting",
-                                        "signal.rejected"};
-    return NAME_OF(names, t);
+    return NAME_OF(event_names, t);
+}
+
+bool event_is_known(enum event_type t)
+{
+    return (size_t)t < sizeof event_names / sizeof *event_names && event_names[t];
 }
 
 const char *step_status_name(enum step_status s)

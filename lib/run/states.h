@@ -108,8 +108,10 @@ const char *state_name(enum run_state s);
 const char *state_status(enum run_state s);
 /* "timeout" …; NULL for REASON_NONE. */
 const char *reason_name(enum failure_reason r);
-/* "execution.queued" … */
+/* "execution.queued" …; "unknown" for a type of a later version. */
 const char *event_name(enum event_type t);
+/* False: a later version has written it. */
+bool event_is_known(enum event_type t);
 /* "pending", "running", "completed", "failed", "skipped" */
 const char *step_status_name(enum step_status s);
 /* "chat", "standalone", "workflow", "skill" */

@@ -384,6 +384,24 @@ def test_slow_reader_is_disconnected(stack, workspace, client, run):
     slow.close()
 
 
+def test_stream_ends_before_an_event_of_a_later_version(stack, workspace, client):
+    """A daemon that cannot name it leaves it to one that can: the client comes back."""
+    execution = client.started(workspace.put_workflow(QUICK))
+    client.finished(execution)
+    whole = Stream(url(stack, execution), client.key).end()
+    row = f"execution_id = '{execution}' AND seq = 3"
+    known = stack.sql_one(f"SELECT type FROM events WHERE {row}")
+    stack.sql(f"UPDATE events SET type = 200 WHERE {row}")
+    s = Stream(url(stack, execution), client.key)
+    assert s.end() == whole[:2] and s.whole and len(s.retries) == 2
+    stack.logged("stream", "stream.ended", execution, "why=later_version")
+    assert Stream(url(stack, execution), client.key, last=3).end() == whole[3:]
+    waited = client.get(f"/executions/{execution}", params={"wait": 10})
+    assert waited.json()["status"] == "success"
+    stack.sql(f"UPDATE events SET type = {known} WHERE {row}")
+    assert Stream(url(stack, execution), client.key, last=2).end() == whole[2:]
+
+
 # --- the npm package eventsource --------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ Test(event_json, round_trips)
     int seq;
     enum event_type type;
     cr_assert(id_parse(RUN, ID_LENGTH, &run));
-    for (int t = EVENT_QUEUED; t <= EVENT_STOPPED; t++) {
+    for (int t = EVENT_QUEUED; event_is_known((enum event_type)t); t++) {
         char *text =
             event_json_make(ctx, &run, t * 7, (enum event_type)t, 1736937000123, t % 2 ? "{\"x\":[]}" : NULL);
         cr_assert(parse_event(text, &seq, &type), "%s", text);

@@ -70,3 +70,12 @@ Test(states, invalid_numbers_have_no_name)
     cr_assert_str_eq(reason_name(REASON_INTERNAL), "internal");
     cr_assert_str_eq(event_name(EVENT_STOPPED), "execution.stopped");
 }
+
+Test(states, events_of_later_versions_are_not_known)
+{
+    for (int t = EVENT_QUEUED; t <= EVENT_SIGNAL_REJECTED; t++)
+        cr_expect(event_is_known((enum event_type)t), "%d", t);
+    static const int others[] = {0, EVENT_SIGNAL_REJECTED + 1, 200, -1};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        cr_expect_not(event_is_known((enum event_type)others[i]), "%d", others[i]);
+}
