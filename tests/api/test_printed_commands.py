@@ -1,6 +1,7 @@
 """Every command that the README, the other documents and scripts/demo print is run as printed, in a directory as a reader has it: the
 root of the tree after scripts/demo. tests/api/test_docs.py does the same for docs/api.md and compares the responses."""
 import collections
+import datetime
 import os
 import pathlib
 import re
@@ -117,6 +118,14 @@ def test_command_works_as_printed(tree, acme, command):
     code, out = run(text)
     assert code == 0, out
     assert "HTTP/1.1 4" not in out and '"status":4' not in out and '"code":' not in out, out
+
+
+def test_no_command_depends_on_the_day_on_which_it_is_read():
+    """A moment that is yet to come passes one day: a command computes it, or names one of 2099. Queries of a schedule's times take any moment."""
+    api = [Command("api.md", block) for language, block in blocks((ROOT / "docs/api.md").read_text()) if language == "sh"]
+    for command in ALL + api:
+        for date in re.findall(r"\d{4}-\d\d-\d\d", re.sub(r"/upcoming\?\S*", "", command.text)):
+            assert date <= datetime.date.today().isoformat() or date >= "2099", command
 
 
 def test_every_command_of_the_demo_works_as_printed(tree):

@@ -211,7 +211,7 @@ def test_schedule_is_created_changed_paused_and_deleted(workspace):
 
 
 @pytest.mark.parametrize("query, expected", [
-    ({"cron": "30 2 * * *", "timezone": "Europe/Berlin", "start_at": "2027-03-27T12:00:00Z", "count": 2}, ["2027-03-28T01:00:00Z", "2027-03-29T00:30:00Z"]),
+    ({"cron": "30 2 * * *", "timezone": "Europe/Berlin", "start_at": "2099-03-28T12:00:00Z", "count": 2}, ["2099-03-29T01:00:00Z", "2099-03-30T00:30:00Z"]),
     ({"every_seconds": 3600, "start_at": "2099-01-01T00:00:00Z", "end_at": "2099-01-01T01:30:00Z"}, ["2099-01-01T00:00:00Z", "2099-01-01T01:00:00Z"]),
     ({"at": "2099-01-01T02:00:00+02:00"}, ["2099-01-01T00:00:00Z"])])
 def test_times_are_computed_before_a_schedule_is_stored(client, query, expected):
