@@ -4,7 +4,7 @@ import struct
 import threading
 
 import pytest
-from stack import Effects, Stack
+from stack import Effects, Stack, running
 
 ADDRESSES = {"allowed.example": "127.0.0.1", "denied.example": "10.0.0.1", "mixed.example": "10.0.0.1 127.0.0.1"}
 
@@ -48,10 +48,8 @@ def names():
 
 @pytest.fixture(scope="module")
 def stack(names):
-    s = Stack({"executor.dns_servers": names.address})
-    s.start()
-    yield s
-    s.close()
+    with running(Stack({"executor.dns_servers": names.address})) as s:
+        yield s
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import time
 import pytest
 import requests
 
-from stack import BIN, alive, children_of, eventually, kill, within
+from stack import BIN, alive, children_of, eventually, kill
 
 pytestmark = pytest.mark.serial
 SETTINGS = {"api.workers": "4", "api.uploads_socket": "", "api.rate_limit_per_minute": "10000000", "api.recycle_requests": "150"}
@@ -271,9 +271,12 @@ def test_workers_killed_together_are_replaced_at_once(stack):
     try:
         kill(master(stack), signal.SIGHUP)
         young = eventually(lambda: len(workers(stack)) == 12 and workers(stack), 5)
+        before = len(stack.log("api"))
         for pid in young:
             kill(pid, signal.SIGKILL)
-        within(lambda: len(workers(stack) - young) == 12, 3, "the new workers")
+        eventually(lambda: len(workers(stack) - young) == 12, what="the new workers")
+        delays = [int(ms) for ms in re.findall(r"worker\.died .*respawn_in_ms=(\d+)", stack.log("api")[before:])]
+        assert len(delays) == 12 and max(delays) < 1000, delays  # of each of 12 failures, it would be twice that of the one before
     finally:
         ini.write_text(text)
         kill(master(stack), signal.SIGHUP)
@@ -290,7 +293,7 @@ def test_requests_beyond_the_backlog_are_rejected_at_once(stack, place):
         waiting = [socket.create_connection(("127.0.0.1", stack.port)) for _ in range(300)]
         for connection in waiting:
             connection.sendall(request.encode() + b"\r\n")
-        refused = within(lambda: (lambda ready: len(ready) >= 44 and ready)(select.select(waiting, [], [], 0)[0]), 10, "44 rejected requests")
+        refused = eventually(lambda: (lambda ready: len(ready) >= 44 and ready)(select.select(waiting, [], [], 0)[0]), what="44 rejected requests")
         answers = [whole(c) for c in refused]
         assert len(answers) == 44
         for answer in answers:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from test_runner import ROOT, Box
+from test_runner import PATIENCE_S, ROOT, Box
 
 SERVE = """
 def serve(handle):
@@ -153,7 +153,7 @@ serve(lambda inputs: {})
     for i in range(30):
         job = box.warm_job(main if i == 0 else None)
         box.send(job)
-        while json.loads(box.line(10))["type"] != "ended":
+        while json.loads(box.line(PATIENCE_S))["type"] != "ended":
             pass
     box.leave()
 
@@ -303,7 +303,7 @@ serve(handle)
 def test_a_hang_times_out(box):
     assert outputs(box.do("serve(lambda inputs: time.sleep(inputs.get('s', 0)) or {})")) == {}
     ended = failed(box.do(None, '{"s": 60}', timeout_ms=300), "timeout")
-    assert 300 <= ended["wallclock_ms"] < 20000
+    assert 300 <= ended["wallclock_ms"] < 50000, "shorter than the sleep"
     box.wait_nobody()
     box.leave()
 
