@@ -11,7 +11,8 @@ ENDS = ("execution.succeeded", "execution.failed", "execution.stopped")
 
 
 class Stream:
-    """One request, read by a thread. `events` holds the parsed events; `whole` is True if the response ended as HTTP requires."""
+    """One request, read by a thread. `events` holds the parsed events; `whole` is True if the response ended as HTTP requires. What is wrong
+    with an event fails the test that waits for it; no wait goes on after the end of the response."""
 
     def __init__(self, url, key=None, last=None, stop_after=None, params=None):
         headers = {"Accept": "text/event-stream"}
@@ -23,8 +24,8 @@ class Stream:
         session.trust_env = False
         self.answer = session.get(url, headers=headers, params=params, stream=True, timeout=40)
         self.events, self.comments, self.retries = [], [], []
-        self.whole = None
-        self.stop_after = stop_after
+        self.whole = self.fault = None  # fault: what ended the reading, if not the end of the response
+        self.stop_after, self.wrong, self.closed = stop_after, False, False
         self.news = threading.Condition()
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
@@ -40,13 +41,15 @@ class Stream:
                     block = {}
                 if self.stop_after and len(self.events) >= self.stop_after:
                     break
-            self.whole = True
-        except (requests.RequestException, AttributeError, ValueError):
-            self.whole = False
-        finally:
-            self.answer.close()
-            with self.news:
-                self.news.notify_all()
+            whole = True
+        except requests.RequestException as fault:
+            self.fault, whole = fault, False
+        except Exception as fault:  # an event that is not as it should be, or what the reader meets when it is closed
+            self.fault, self.wrong, whole = fault, not self.closed, False
+        self.answer.close()
+        with self.news:
+            self.whole = whole
+            self.news.notify_all()
 
     def _line(self, line, block):
         if line.startswith(":"):
@@ -68,21 +71,26 @@ class Stream:
             self.events.append(event)
             self.news.notify_all()
 
-    def wait_for(self, count, seconds=PATIENCE_S):
+    def _wait(self, is_there, seconds, what):
         with self.news:
-            assert self.news.wait_for(lambda: len(self.events) >= count, seconds), f"{len(self.events)} of {count} events"
+            self.news.wait_for(lambda: is_there() or self.whole is not None, seconds)
+            state = "goes on" if self.whole is None else f"has ended, whole: {self.whole}, {self.fault!r}"
+            assert is_there(), f"{what()}; the stream {state}; events: {[e['event'] for e in self.events]}"
+
+    def wait_for(self, count, seconds=PATIENCE_S):
+        self._wait(lambda: len(self.events) >= count, seconds, lambda: f"{len(self.events)} of {count} events")
 
     def wait_type(self, name, seconds=PATIENCE_S):
-        with self.news:
-            assert self.news.wait_for(lambda: any(e["event"] == name for e in self.events), seconds), \
-                f"no {name} in {[e['event'] for e in self.events]}"
+        self._wait(lambda: any(e["event"] == name for e in self.events), seconds, lambda: f"no {name}")
 
     def end(self, seconds=PATIENCE_S):
         self.thread.join(seconds)
         assert not self.thread.is_alive(), f"the stream did not end; events: {[e['event'] for e in self.events]}"
+        assert not self.wrong, f"{self.fault!r} after {self.events[-1:]}"
         return self.events
 
     def close(self):
+        self.closed = True
         self.answer.close()
 
 

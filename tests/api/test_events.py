@@ -369,9 +369,9 @@ def test_slow_reader_is_disconnected(stack, workspace, client, run):
     eventually(lambda: stack.redis("PUBSUB", "NUMSUB", f"millrace:events:{execution}")[1] == 1, 5)
     text = "x" * 30000
     for seq in range(6, 300):
-        # nginx waits 10 s for a slow reader; the stream daemon should disconnect it sooner
-        stack.sql(f"INSERT INTO events VALUES ('{execution}', {seq}, 7, 1, '{{\"m\":\"{text}\"}}')")
-        stack.sql(f"UPDATE executions SET last_seq = {seq} WHERE id = '{execution}'")
+        # nginx waits 30 s for a slow reader; the stream daemon should disconnect it sooner
+        stack.sql(f"BEGIN; INSERT INTO events VALUES ('{execution}', {seq}, 7, 1, '{{\"m\":\"{text}\"}}'); "
+                  f"UPDATE executions SET last_seq = {seq} WHERE id = '{execution}'; COMMIT")
         message = json.dumps({"execution_id": execution, "seq": seq, "type": "log", "at": "2026-01-01T00:00:00.000Z",
                               "data": {"m": text}}, separators=(",", ":"))
         stack.redis("PUBLISH", f"millrace:events:{execution}", message)
