@@ -26,7 +26,7 @@ CC      ?= gcc
 ifeq ($(origin CC),default)
 CC      := gcc
 endif
-LIBS    := json-c talloc libmariadb hiredis libpcre2-8 libsodium libevent_core libevent_pthreads libcurl libcares libmagic libcrypto icu-uc icu-i18n
+LIBS    := json-c talloc libmariadb hiredis libpcre2-8 libsodium libevent_core libevent_pthreads libcurl libcares libmagic libcrypto icu-uc icu-i18n zlib
 # pkg-config runs once for each make; libfcgi and inih ship without (or with odd) .pc files
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS))
 PKG_LIBS   := $(shell pkg-config --libs $(LIBS)) -lfcgi -linih -lm -pthread

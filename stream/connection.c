@@ -56,6 +56,8 @@ struct stream_connection {
     /* in phase LOGGING */
     struct log_subscriber log;
     struct event_merge merge;
+    /* of a feed whose client accepts gzip */
+    struct gzip_stream gzip;
     /* in phase STREAMING: the text of the log, instead of server-sent events */
     bool as_log;
     /* in phase STREAMING: the messages of this tools/call, instead of the run's events; NULL: none */
@@ -165,6 +167,10 @@ static void write_chunk(struct stream_connection *c, const char *bytes, size_t s
     char head[CHUNK_HEAD_SIZE];
     if (size == 0)
         return;
+    if (c->gzip.is_on) {
+        gzip_stream_store(&c->gzip, output_of(c), bytes, size);
+        return;
+    }
     evbuffer_add(output_of(c), head, chunk_head(head, size));
     evbuffer_add(output_of(c), bytes, size);
     write_output(c, CHUNK_END);
@@ -182,6 +188,8 @@ static void write_retry(struct stream_connection *c)
 
 static void end_stream(struct stream_connection *c, const char *why)
 {
+    if (c->gzip.is_on)
+        gzip_stream_end(&c->gzip, output_of(c));
     write_output(c, CHUNKS_END);
     connection_finish(c, why);
 }
@@ -424,6 +432,12 @@ static struct stream_connection *connection_of_feed(struct feed_subscriber *s)
     return (struct stream_connection *)((char *)s - offsetof(struct stream_connection, feed));
 }
 
+static void feed_on_page(struct feed_subscriber *s, const struct shared_text *page)
+{
+    struct stream_connection *c = connection_of_feed(s);
+    shared_text_send(page, output_of(c), &c->gzip);
+}
+
 static void feed_on_frames(struct feed_subscriber *s, const char *frames, size_t size)
 {
     write_chunk(connection_of_feed(s), frames, size);
@@ -439,7 +453,8 @@ static void feed_on_revoked(struct feed_subscriber *s)
     end_stream(connection_of_feed(s), "revoked");
 }
 
-static const struct feed_subscriber_callbacks feed_callbacks = {feed_on_frames, feed_unsent, feed_on_revoked};
+static const struct feed_subscriber_callbacks feed_callbacks = {feed_on_page, feed_on_frames, feed_unsent,
+                                                                feed_on_revoked};
 
 /* --- the executors' log --- */
 
@@ -467,13 +482,15 @@ static const struct log_subscriber_callbacks log_callbacks = {log_on_frames, log
 
 /* --- starting --- */
 
-static void write_stream_head(struct stream_connection *c)
+static void write_stream_head(struct stream_connection *c, bool is_packed)
 {
     evbuffer_add_printf(output_of(c),
-                        "HTTP/1.1 200 OK\r\nContent-Type: text/%s; charset=utf-8\r\n"
+                        "HTTP/1.1 200 OK\r\nContent-Type: text/%s; charset=utf-8\r\n%s"
                         "X-Content-Type-Options: nosniff\r\nCache-Control: no-store, no-transform\r\n"
                         "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
-                        c->as_log ? "plain" : "event-stream");
+                        c->as_log ? "plain" : "event-stream", is_packed ? "Content-Encoding: gzip\r\n" : "");
+    if (is_packed)
+        gzip_stream_begin(&c->gzip, output_of(c));
     write_retry(c);
 }
 
@@ -483,7 +500,8 @@ static void start_feed(struct stream_connection *c, const struct internal_reques
     c->ping_ms = c->opened_ms + PING_MS;
     c->feed.callbacks = &feed_callbacks;
     c->feed.tag = talloc_strdup(c, request->tag);
-    write_stream_head(c);
+    c->feed.is_packed = request->gzip;
+    write_stream_head(c, request->gzip);
     char *text = talloc_strdup(c, "");
     if (request->missed)
         feed_gap_append(&text, request->feed_after);
@@ -499,7 +517,7 @@ static void start_executor_log(struct stream_connection *c, const struct interna
     c->phase = LOGGING;
     c->ping_ms = c->opened_ms + PING_MS;
     c->log.callbacks = &log_callbacks;
-    write_stream_head(c);
+    write_stream_head(c, false);
     executor_log_add(c->list->executor_log, talloc_memdup(c, request, sizeof *request), &c->log);
 }
 
@@ -510,7 +528,7 @@ static void start_stream(struct stream_connection *c, const struct internal_requ
     c->subscriber.key = request->key;
     c->ping_ms = c->opened_ms + PING_MS;
     merge_init(&c->merge, request->after);
-    write_stream_head(c);
+    write_stream_head(c, false);
     subscriptions_add(c->list->subscriptions, &request->execution, &request->workspace, &c->subscriber);
 }
 
@@ -524,7 +542,7 @@ static void open_call(struct stream_connection *c, const struct internal_request
     c->call->rpc_id = talloc_strdup(c->call, request->rpc_id);
     c->call->token = *request->token ? talloc_strdup(c->call, request->token) : NULL;
     c->is_primed = request->prime;
-    write_stream_head(c);
+    write_stream_head(c, false);
     if (!c->is_primed)
         return;
     char *frame = talloc_strdup(c, "");

@@ -100,6 +100,7 @@ static void read_feed_page(struct stream_db_thread *thread, struct stream_db_job
     size_t n = feed_page_append(&job->frames, job->feed_ends, job->feed_rows, job->feed_n, FRAMES_MAX);
     job->feed_more = n < job->feed_n || job->feed_n == FEED_PAGE_MAX;
     job->feed_n = n;
+    job->feed_page = shared_text_new(job, job->frames, talloc_get_size(job->frames) - 1, job->feed_packs);
 }
 
 static void read_feed_news(struct stream_db_thread *thread, struct stream_db_job *job)

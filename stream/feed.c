@@ -15,6 +15,10 @@ enum {
     TICK_MS = 50,
     POLL_MS = 200,
     POLLS_A_TICK = 20,
+    /* While runs end all the time, a feed with many streams is read less often: after as many milliseconds as
+     * it has streams, up to this. Each stream then gets more at a time, and nginx has at most a thousand
+     * writes a second for them, whatever the rate of ends is. */
+    GATHER_MAX_MS = 1000,
     /* how often keys are checked and the feed is kept wanted */
     CHECK_MS = 15000,
     /* a subscriber with more unsent output gets nothing new, and the next page only below the second number
@@ -23,12 +27,10 @@ enum {
     UNSENT_LOW = 16 * 1024,
     /* pages of one workspace that are read at a time: the database thread serves all workspaces */
     PAGES_MAX = 2,
-    /* What is new goes out in slices, this far apart and to so many subscribers at least, in at most so many
-     * slices: a thousand streams that are written at once hold nginx' loop, and every request behind them,
-     * for as long as that takes. All slices fit into POLL_MS. */
+    /* What is new goes out in slices, this far apart and to so many subscribers at least: a thousand streams
+     * that are written at once hold nginx' loop, and every request behind them, for as long as that takes. */
     SLICE_MS = 5,
     SLICE_SUBSCRIBERS = 16,
-    SLICES_MAX = 32,
 };
 
 struct feed_watch {
@@ -36,6 +38,8 @@ struct feed_watch {
     LIST_ENTRY(feed_watch) entry;
     id workspace;
     LIST_HEAD(feed_subscriber_list, feed_subscriber) subscribers;
+    /* its subscribers, and of these the compressed streams of all ends */
+    size_t subscribers_n, packed_n;
     /* the highest id that was read; -1: nothing was read yet */
     int64_t last;
     /* pages that subscribers wait for, at most PAGES_MAX */
@@ -49,6 +53,8 @@ struct feed_watch {
     size_t slice;
     /* there was more than one page */
     bool has_more;
+    /* the last reading has found something */
+    bool is_busy;
     /* CLOCK_BOOTTIME milliseconds */
     int64_t polled_ms, checked_ms;
 };
@@ -108,30 +114,43 @@ static bool has_filter(const struct feed_subscriber *s)
            s->responders_n > 0 || *s->tag;
 }
 
+/* Whole pages are sent, compressed. */
+static bool packs_pages(const struct feed_subscriber *s)
+{
+    return s->is_packed && !has_filter(s);
+}
+
+/* True if all rows are wanted and none was sent: they go out as they are. */
+static bool wants_page(const struct feed_subscriber *s, const struct stream_db_job *job, int64_t until)
+{
+    const struct feed_row *rows = job->feed_rows;
+    return job->feed_n > 0 && !has_filter(s) && rows[0].id > s->cursor && rows[job->feed_n - 1].id <= until;
+}
+
 /* Sends the rows after the cursor up to `until` that match. */
 static void feed_send(struct feed_subscriber *s, struct stream_db_job *job, int64_t until)
 {
     const struct feed_row *rows = job->feed_rows;
-    /* the frames of all rows are sent as they are, if all are wanted */
-    bool is_whole =
-        job->feed_n > 0 && !has_filter(s) && rows[0].id > s->cursor && rows[job->feed_n - 1].id <= until;
-    char *frames = is_whole ? job->frames : talloc_strdup(job, "");
+    if (wants_page(s, job, until)) {
+        s->cursor = s->told = rows[job->feed_n - 1].id;
+        s->callbacks->on_page(s, job->feed_page);
+        return;
+    }
+    char *frames = talloc_strdup(job, "");
     for (size_t i = 0; i < job->feed_n && rows[i].id <= until; i++) {
         if (rows[i].id <= s->cursor)
             continue;
         s->cursor = rows[i].id;
-        if (!is_whole && feed_matches(s, job, i)) {
+        if (feed_matches(s, job, i)) {
             size_t begin = job->feed_ends[i], end = job->feed_ends[i + 1];
             frames = talloc_strndup_append_buffer(frames, job->frames + begin, end - begin);
             s->told = rows[i].id;
         }
     }
-    s->told = is_whole ? s->cursor : s->told;
     size_t size = talloc_get_size(frames) - 1;
     if (size > 0)
         s->callbacks->on_frames(s, frames, size);
-    if (!is_whole)
-        talloc_free(frames);
+    talloc_free(frames);
 }
 
 /* --- subscribers that are behind --- */
@@ -154,6 +173,7 @@ void feeds_advance(struct feed_subscriber *s)
     s->job->workspace = w->workspace;
     s->job->feed_after = s->cursor;
     s->job->feed_until = w->last;
+    s->job->feed_packs = packs_pages(s);
     stream_db_thread_submit(w->feeds->db_thread, s->job);
 }
 
@@ -227,18 +247,31 @@ static void feeds_on_slice(evutil_socket_t fd, short what, void *arg)
         await_next_slice(feeds);
 }
 
+/* Milliseconds between two readings of the feed. */
+static int64_t reading_pause_ms(const struct feed_watch *w)
+{
+    int64_t turn_ms = (int64_t)w->feeds->count * TICK_MS / POLLS_A_TICK;
+    int64_t gather_ms = w->is_busy ? (int64_t)w->subscribers_n : 0;
+    gather_ms = gather_ms < GATHER_MAX_MS ? gather_ms : GATHER_MAX_MS;
+    turn_ms = turn_ms > gather_ms ? turn_ms : gather_ms;
+    return turn_ms > POLL_MS ? turn_ms : POLL_MS;
+}
+
+/* Subscribers of a slice. All slices take three quarters of the time until the next reading. If more rows are
+ * there already, that is due at once, and they take as little as ever. */
+static size_t slice_size(const struct feed_watch *w)
+{
+    int64_t pause_ms = w->has_more ? POLL_MS : reading_pause_ms(w);
+    size_t size = w->subscribers_n / (size_t)(pause_ms * 3 / 4 / SLICE_MS) + 1;
+    return size > SLICE_SUBSCRIBERS ? size : SLICE_SUBSCRIBERS;
+}
+
 /* Takes over the job, because its rows go out in slices. */
 static void send_news(struct feed_watch *w, struct stream_db_job *job)
 {
-    const struct feed_subscriber *s;
-    size_t n = 0;
-    LIST_FOREACH(s, &w->subscribers, entry)
-    {
-        n++;
-    }
     w->news = talloc_steal(w, job);
     w->next = LIST_FIRST(&w->subscribers);
-    w->slice = n / SLICES_MAX + 1 > SLICE_SUBSCRIBERS ? n / SLICES_MAX + 1 : SLICE_SUBSCRIBERS;
+    w->slice = slice_size(w);
     if (send_slice(w)) /* the slices of other feeds come at their own time */
         await_next_slice(w->feeds);
 }
@@ -252,6 +285,7 @@ static void feed_on_news(struct stream_db_job *job)
     if (job->error != OK)
         return;
     w->has_more = job->feed_more;
+    w->is_busy = job->feed_n > 0;
     if (w->last < 0) {
         w->last = job->feed_until;
     } else if (job->feed_n > 0) {
@@ -267,6 +301,7 @@ static void poll_feed(struct feed_watch *w, int64_t now_ms)
     w->job->workspace = w->workspace;
     w->job->feed_after = w->last;
     w->job->feed_keep_ms = w->feeds->keep_ms;
+    w->job->feed_packs = w->packed_n > 0;
     stream_db_thread_submit(w->feeds->db_thread, w->job);
 }
 
@@ -291,21 +326,16 @@ static void feed_on_checked(struct stream_db_job *job)
 static void check_feed(struct feed_watch *w, int64_t now_ms)
 {
     struct feed_subscriber *s;
-    size_t n = 0;
     w->checked_ms = now_ms;
     w->job = stream_db_job_new(STREAM_DB_FEED_CHECK, w, feed_on_checked);
     w->job->workspace = w->workspace;
     w->job->feed_keep_ms = w->feeds->keep_ms;
-    LIST_FOREACH(s, &w->subscribers, entry)
-    {
-        n++;
-    }
-    w->job->keys = talloc_zero_array(w->job, id, n + 1);
+    w->job->keys = talloc_zero_array(w->job, id, w->subscribers_n + 1);
     LIST_FOREACH(s, &w->subscribers, entry)
     {
         w->job->keys[w->job->keys_n++] = s->key;
     }
-    w->job->keys_n = id_sort_distinct(w->job->keys, n);
+    w->job->keys_n = id_sort_distinct(w->job->keys, w->subscribers_n);
     stream_db_thread_submit(w->feeds->db_thread, w->job);
 }
 
@@ -315,9 +345,7 @@ static void feeds_on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct feeds *feeds = arg;
     int64_t now_ms = clock_boot_ms();
-    int64_t every_ms = (int64_t)feeds->count * TICK_MS / POLLS_A_TICK;
     struct feed_watch *w;
-    every_ms = every_ms < POLL_MS ? POLL_MS : every_ms;
     LIST_FOREACH(w, &feeds->all, entry)
     {
         struct feed_subscriber *next;
@@ -329,7 +357,7 @@ static void feeds_on_tick(evutil_socket_t fd, short what, void *arg)
             continue;
         if (now_ms - w->checked_ms >= CHECK_MS)
             check_feed(w, now_ms);
-        else if (!w->news && (w->has_more || now_ms - w->polled_ms >= every_ms))
+        else if (!w->news && (w->has_more || now_ms - w->polled_ms >= reading_pause_ms(w)))
             poll_feed(w, now_ms);
     }
 }
@@ -387,6 +415,8 @@ void feeds_add(struct feeds *feeds, const struct internal_request *request, stru
     memcpy(s->responders, request->responders, sizeof s->responders);
     s->responders_n = request->responders_n;
     LIST_INSERT_HEAD(&s->watch->subscribers, s, entry);
+    s->watch->subscribers_n++;
+    s->watch->packed_n += packs_pages(s);
 }
 
 void feeds_remove(struct feed_subscriber *s)
@@ -402,6 +432,8 @@ void feeds_remove(struct feed_subscriber *s)
     s->watch = NULL;
     w->next = w->next == s ? LIST_NEXT(s, entry) : w->next;
     LIST_REMOVE(s, entry);
+    w->subscribers_n--;
+    w->packed_n -= packs_pages(s);
     if (!LIST_EMPTY(&w->subscribers))
         return;
     if (w->job)

@@ -26,6 +26,8 @@ struct feed_subscriber {
     int64_t told;
     /* it has all that the watch has read, and gets what is new from it */
     bool is_live;
+    /* set by the owner: the stream is compressed */
+    bool is_packed;
     struct stream_db_job *job;
     id key;
     int states;
@@ -38,6 +40,8 @@ struct feed_subscriber {
 
 /* on_revoked may end the subscription that it is called with, but no other; the others end none. */
 struct feed_subscriber_callbacks {
+    /* Server-sent events to send, which others get, too. */
+    void (*on_page)(struct feed_subscriber *subscriber, const struct shared_text *page);
     /* Server-sent events to send. */
     void (*on_frames)(struct feed_subscriber *subscriber, const char *frames, size_t size);
     /* Bytes of output that are not sent yet. */

@@ -59,6 +59,13 @@ static bool query_number(const char *query, const char *name, int min, int max, 
     return slice.at && slice.size > 0 && end == slice.at + slice.size && n >= min && n <= max;
 }
 
+/* 0 or 1, or absent, which is 0. */
+static bool query_flag(const char *query, const char *name, int *flag_r)
+{
+    *flag_r = 0;
+    return !query_value(query, name).at || query_number(query, name, 0, 1, flag_r);
+}
+
 /* The ids between commas; none if the value is empty. */
 static bool parse_responders(struct text_slice list, struct internal_request *request)
 {
@@ -93,6 +100,7 @@ static bool parse_feed(struct internal_request *request)
     return end && end == after.at + after.size && request->feed_after >= 0 &&
            query_id(request->query, "key", &request->key) &&
            query_number(request->query, "missed", 0, 1, &request->missed) &&
+           query_flag(request->query, "gzip", &request->gzip) &&
            query_number(request->query, "states", 1, 1 << 10, &request->states) &&
            parse_responders(query_value(request->query, "responders"), request) &&
            parse_hex(query_value(request->query, "tag"), request->tag, INTERNAL_REQUEST_TAG_MAX);

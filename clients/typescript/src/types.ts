@@ -445,7 +445,8 @@ export interface paths {
          *     stopped, children included. `id` is a number that only grows. The stream begins with what ends after the request, or after
          *     `Last-Event-ID`: a client that reconnects with the last id misses nothing and gets nothing twice. The first stream of a
          *     workspace covers the executions that are accepted after its response. Events are kept for a week; if some between the id and
-         *     the first one that is left are gone, the stream begins with the event `feed.gap`. All filters that are given must hold.
+         *     the first one that is left are gone, the stream begins with the event `feed.gap`. All filters that are given must hold. The
+         *     stream is compressed (`Content-Encoding: gzip`) if the request accepts that.
          *
          */
         get: operations["streamFeed"];

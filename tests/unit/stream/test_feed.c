@@ -20,6 +20,17 @@ static struct feeds *feeds;
 static const id workspace = {"0190a5d4-7c3a-7000-8000-000000000001"};
 static const id other = {"0190a5d4-7c3a-7000-8000-000000000002"};
 
+static void count_page(struct feed_subscriber *s, const struct shared_text *page)
+{
+    struct gzip_stream off = {0};
+    struct evbuffer *out = evbuffer_new();
+    shared_text_send(page, out, &off);
+    cr_expect_eq(evbuffer_get_length(out), 9);
+    cr_expect_eq(memcmp(evbuffer_pullup(out, -1), "4\r\nnews\r\n", 9), 0);
+    evbuffer_free(out);
+    ((struct reader *)s)->got++;
+}
+
 static void count_frames(struct feed_subscriber *s, const char *frames, size_t size)
 {
     cr_expect_eq(size, 4);
@@ -53,7 +64,7 @@ TestSuite(feed, .init = set_up, .fini = tear_down);
 
 static void add_readers(const id *of, struct reader *readers, size_t n)
 {
-    static const struct feed_subscriber_callbacks callbacks = {count_frames, nothing_unsent,
+    static const struct feed_subscriber_callbacks callbacks = {count_page, count_frames, nothing_unsent,
                                                                leave_on_revoked};
     struct internal_request request = {.workspace = *of,
                                        .feed_after = NEWEST - 1,
@@ -108,6 +119,7 @@ static void finish_with_news(struct stream_db_job *job)
     job->feed_ends = talloc_zero_array(job, size_t, 2);
     job->feed_ends[1] = 4;
     job->frames = talloc_strdup(job, "news");
+    job->feed_page = shared_text_new(job, "news", 4, job->feed_packs);
     finish_submitted(job, OK);
 }
 
