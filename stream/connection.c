@@ -813,8 +813,7 @@ static void ping_feed(struct stream_connection *c, int64_t now_ms)
 {
     c->ping_ms = now_ms + PING_MS;
     char *text = talloc_strdup(c, SSE_PING);
-    if (c->feed.cursor > c->feed.told)
-        sse_append_id(&text, c->feed.told = c->feed.cursor);
+    feeds_append_position(&text, &c->feed);
     write_chunk(c, text, strlen(text));
     talloc_free(text);
 }

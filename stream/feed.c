@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "service/state_dump.h"
+#include "stream/feed_json.h"
 #include "stream/sse.h"
 #include "json/json.h"
 
@@ -19,6 +20,8 @@ enum {
      * it has streams, up to this. Each stream then gets more at a time, and nginx has at most a thousand
      * writes a second for them, whatever the rate of ends is. */
     GATHER_MAX_MS = 1000,
+    /* between two summaries: a screen that shows what is new is not drawn more often */
+    SUMMARY_MS = 1000,
     /* how often keys are checked and the feed is kept wanted */
     CHECK_MS = 15000,
     /* a subscriber with more unsent output gets nothing new, and the next page only below the second number
@@ -38,8 +41,8 @@ struct feed_watch {
     LIST_ENTRY(feed_watch) entry;
     id workspace;
     LIST_HEAD(feed_subscriber_list, feed_subscriber) subscribers;
-    /* its subscribers, and of these the compressed streams of all ends */
-    size_t subscribers_n, packed_n;
+    /* its subscribers, and of these the summaries and the compressed streams of all ends */
+    size_t subscribers_n, summaries_n, packed_n;
     /* the highest id that was read; -1: nothing was read yet */
     int64_t last;
     /* pages that subscribers wait for, at most PAGES_MAX */
@@ -117,7 +120,7 @@ static bool has_filter(const struct feed_subscriber *s)
 /* Whole pages are sent, compressed. */
 static bool packs_pages(const struct feed_subscriber *s)
 {
-    return s->is_packed && !has_filter(s);
+    return s->is_packed && !s->is_summary && !has_filter(s);
 }
 
 /* True if all rows are wanted and none was sent: they go out as they are. */
@@ -127,10 +130,55 @@ static bool wants_page(const struct feed_subscriber *s, const struct stream_db_j
     return job->feed_n > 0 && !has_filter(s) && rows[0].id > s->cursor && rows[job->feed_n - 1].id <= until;
 }
 
+static bool has_counted(const struct feed_subscriber *s)
+{
+    return s->ended[STATE_SUCCEEDED] + s->ended[STATE_FAILED] + s->ended[STATE_STOPPED] > 0;
+}
+
+/* Counts the rows after the cursor up to `until` that match. */
+static void count_rows(struct feed_subscriber *s, struct stream_db_job *job, int64_t until)
+{
+    const struct feed_row *rows = job->feed_rows;
+    for (size_t i = 0; i < job->feed_n && rows[i].id <= until; i++) {
+        if (rows[i].id <= s->cursor)
+            continue;
+        s->cursor = rows[i].id;
+        if (feed_matches(s, job, i))
+            s->ended[rows[i].state]++;
+    }
+}
+
+/* Its id is the cursor, up to which all was counted: a client that resumes there is told of each end once. */
+static void send_summary_when_due(struct feed_subscriber *s, int64_t now_ms)
+{
+    if (!has_counted(s) || now_ms - s->summed_ms < SUMMARY_MS)
+        return;
+    char *frame = talloc_strdup(NULL, "");
+    feed_summary_append(&frame, s->cursor, s->ended);
+    memset(s->ended, 0, sizeof s->ended);
+    s->told = s->cursor;
+    s->summed_ms = now_ms;
+    s->callbacks->on_frames(s, frame, strlen(frame));
+    talloc_free(frame);
+}
+
+void feeds_append_position(char **out, struct feed_subscriber *s)
+{
+    if (s->cursor <= s->told || has_counted(s)) /* what was counted would be lost behind a later id */
+        return;
+    s->told = s->cursor;
+    sse_append_id(out, s->told);
+}
+
 /* Sends the rows after the cursor up to `until` that match. */
 static void feed_send(struct feed_subscriber *s, struct stream_db_job *job, int64_t until)
 {
     const struct feed_row *rows = job->feed_rows;
+    if (s->is_summary) {
+        count_rows(s, job, until);
+        send_summary_when_due(s, clock_boot_ms());
+        return;
+    }
     if (wants_page(s, job, until)) {
         s->cursor = s->told = rows[job->feed_n - 1].id;
         s->callbacks->on_page(s, job->feed_page);
@@ -251,7 +299,7 @@ static void feeds_on_slice(evutil_socket_t fd, short what, void *arg)
 static int64_t reading_pause_ms(const struct feed_watch *w)
 {
     int64_t turn_ms = (int64_t)w->feeds->count * TICK_MS / POLLS_A_TICK;
-    int64_t gather_ms = w->is_busy ? (int64_t)w->subscribers_n : 0;
+    int64_t gather_ms = w->is_busy ? (int64_t)(w->subscribers_n - w->summaries_n) : 0;
     gather_ms = gather_ms < GATHER_MAX_MS ? gather_ms : GATHER_MAX_MS;
     turn_ms = turn_ms > gather_ms ? turn_ms : gather_ms;
     return turn_ms > POLL_MS ? turn_ms : POLL_MS;
@@ -352,6 +400,7 @@ static void feeds_on_tick(evutil_socket_t fd, short what, void *arg)
         for (struct feed_subscriber *s = LIST_FIRST(&w->subscribers); s; s = next) {
             next = LIST_NEXT(s, entry);
             feeds_advance(s);
+            send_summary_when_due(s, now_ms);
         }
         if (w->job)
             continue;
@@ -414,8 +463,10 @@ void feeds_add(struct feeds *feeds, const struct internal_request *request, stru
     s->states = request->states;
     memcpy(s->responders, request->responders, sizeof s->responders);
     s->responders_n = request->responders_n;
+    s->is_summary = request->summary;
     LIST_INSERT_HEAD(&s->watch->subscribers, s, entry);
     s->watch->subscribers_n++;
+    s->watch->summaries_n += s->is_summary;
     s->watch->packed_n += packs_pages(s);
 }
 
@@ -433,6 +484,7 @@ void feeds_remove(struct feed_subscriber *s)
     w->next = w->next == s ? LIST_NEXT(s, entry) : w->next;
     LIST_REMOVE(s, entry);
     w->subscribers_n--;
+    w->summaries_n -= s->is_summary;
     w->packed_n -= packs_pages(s);
     if (!LIST_EMPTY(&w->subscribers))
         return;
@@ -448,14 +500,16 @@ void feeds_log_state(void *arg)
     const struct feeds *feeds = arg;
     const struct feed_watch *w;
     const struct feed_subscriber *s;
-    size_t subscribers = 0, behind = 0;
+    size_t subscribers = 0, behind = 0, summaries = 0;
     LIST_FOREACH(w, &feeds->all, entry)
     {
         LIST_FOREACH(s, &w->subscribers, entry)
         {
             subscribers++;
             behind += !s->is_live;
+            summaries += s->is_summary;
         }
     }
-    state_log("state.feeds", "workspaces=%zu subscribers=%zu behind=%zu", feeds->count, subscribers, behind);
+    state_log("state.feeds", "workspaces=%zu subscribers=%zu behind=%zu summaries=%zu", feeds->count,
+              subscribers, behind, summaries);
 }

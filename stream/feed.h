@@ -1,6 +1,7 @@
 /* The feeds of workspaces that have subscribers (store/feed.h). One watch for each workspace reads what is
  * new and passes it to all its subscribers; a subscriber that is behind reads its own pages first. Filters
- * are applied here, so that subscribers with different filters share a read.
+ * are applied here, so that subscribers with different filters share a read. A subscriber may want to know no
+ * more than how many runs have ended.
  *
  * Loop thread only. */
 #pragma once
@@ -35,6 +36,11 @@ struct feed_subscriber {
     size_t responders_n;
     /* "": any */
     const char *tag;
+    /* It gets no event for each end, but at most one a second, with their numbers. `ended`: the matching ends
+     * that it was not told of, by state; `summed_ms`: when it was told last. */
+    bool is_summary;
+    int ended[STATE_STOPPED + 1];
+    int64_t summed_ms;
     const struct feed_subscriber_callbacks *callbacks;
 };
 
@@ -59,6 +65,8 @@ void feeds_add(struct feeds *feeds, const struct internal_request *request,
 /* Call it before the subscriber is freed; the last one ends the watch. Does nothing if it is not subscribed.
  */
 void feeds_remove(struct feed_subscriber *subscriber);
+/* Appends a block with the id up to which the subscriber has all that it wants, if that is news to it. */
+void feeds_append_position(char **out, struct feed_subscriber *subscriber);
 /* Continues a subscriber whose output was sent. */
 void feeds_advance(struct feed_subscriber *subscriber);
 const id *feed_watch_workspace(const struct feed_watch *watch);

@@ -48,6 +48,15 @@ size_t feed_page_append(char **out, size_t *ends, const struct feed_row *rows, s
     return n;
 }
 
+void feed_summary_append(char **out, int64_t number, const int ended[STATE_STOPPED + 1])
+{
+    char text[128];
+    snprintf(text, sizeof text,
+             "{\"type\":\"feed.summary\",\"ended\":{\"succeeded\":%d,\"failed\":%d,\"stopped\":%d}}",
+             ended[STATE_SUCCEEDED], ended[STATE_FAILED], ended[STATE_STOPPED]);
+    sse_append_feed(out, number, "feed.summary", text, strlen(text));
+}
+
 void feed_gap_append(char **out, int64_t after)
 {
     char text[64];

@@ -10,5 +10,7 @@ void feed_json_append(char **out, const struct feed_row *row);
  * one event to an empty text. ends[i + 1] is the size of the text after row i: it has count + 1 elements.
  * Returns the number of rows that were appended. */
 size_t feed_page_append(char **out, size_t *ends, const struct feed_row *rows, size_t count, size_t max);
+/* Appends the event that tells how many runs have ended, by state, since the one before. */
+void feed_summary_append(char **out, int64_t number, const int ended[STATE_STOPPED + 1]);
 /* Appends the event that tells that the ends up to `after` are not known any more. */
 void feed_gap_append(char **out, int64_t after);

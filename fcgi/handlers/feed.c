@@ -22,6 +22,7 @@ static const int64_t HOUR_MS = 3600000;
 /* What stands in the stream's URI. */
 struct feed_query {
     int states;
+    bool is_summary;
     char *responders, *tag;
 };
 
@@ -52,6 +53,8 @@ static bool read_filters(struct request *r, struct feed_query *q)
     const char *tag = request_query(r, "tag");
     size_t responders_n = 0, size = tag ? strlen(tag) : 0;
     *q = (struct feed_query){.responders = talloc_strdup(r, "")};
+    if (!request_query_bool(r, "summary", &q->is_summary))
+        return false;
     for (size_t i = 0; i < r->query_n; i++) {
         const char *name = r->query[i].name, *value = r->query[i].value;
         if (strcmp(name, "type") == 0 && !add_type(r, value, &q->states))
@@ -113,7 +116,7 @@ int h_feed(struct request *r)
     return reply_internal(
         r,
         "/internal/stream/feed?workspace=%s&key=%s&after=%lld&missed=%d&states=%d&responders=%s&"
-        "tag=%s&gzip=%d&streams=%lld",
+        "tag=%s&gzip=%d&summary=%d&streams=%lld",
         r->access.workspace_id.text, auth_credential(r)->text, (long long)after, missed, q.states,
-        q.responders, q.tag, accepts_gzip(r), wait_streams_max(r));
+        q.responders, q.tag, accepts_gzip(r), q.is_summary, wait_streams_max(r));
 }

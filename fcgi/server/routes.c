@@ -47,7 +47,7 @@ static const struct route table[] = {
     {"POST", "/bulk-jobs/{id}/cancel", "", EXECUTE | SCOPE_EXECUTIONS_PURGE, 0, JSON_BODY_MAX, h_bulk_cancel},
     {"POST", "/bulk-jobs/{id}/resume", "", EXECUTE | SCOPE_EXECUTIONS_PURGE, 0, JSON_BODY_MAX, h_bulk_resume},
     {"GET", "/executions/{id}/events", "last_event_id ticket", SCOPE_EXECUTIONS_READ, ROUTE_TICKET, 0, h_execution_events},
-    {"GET", "/events", "last_event_id responder* tag type*", SCOPE_EXECUTIONS_READ, 0, 0, h_feed},
+    {"GET", "/events", "last_event_id responder* summary tag type*", SCOPE_EXECUTIONS_READ, 0, 0, h_feed},
     {"POST", "/executions/{id}/events/ticket", "", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_ticket},
     {"GET", "/spaces/{space}/skills/executions/{id}/events", "last_event_id ticket", SCOPE_EXECUTIONS_READ, ROUTE_TICKET, 0, h_execution_events},
     {"POST", "/spaces/{space}/skills/executions/{id}/events/ticket", "", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_ticket},

@@ -1,9 +1,12 @@
 """GET /events: each end of a run of the workspace once, in the order of ids, through interruptions of any kind."""
 import concurrent.futures
+import http.client
 import json
 import random
 import signal
 import threading
+import time
+import zlib
 
 import peers
 import pytest
@@ -121,6 +124,57 @@ def test_filters(workspace, follow):
     assert sorted(failed.ids()) == sorted(runs[2:]) and tagged.ids() == [runs[1]] and other.ids() == [runs[2]]
 
 
+def test_summaries_count_each_end_once(stack, workspace, follow):
+    """Also across kill -9 of the event daemon."""
+    client = workspace.client()
+    echo, fail = workspace.put_workflow(ECHO), workspace.put_workflow(FAIL)
+    every = started(follow(client.key, params={"summary": "true"}))
+    failed = started(follow(client.key, params={"summary": "true", "type": "execution.failed"}))
+    began = time.monotonic()
+
+    def ended(feed):
+        return {state: sum(e["ended"][state] for e in feed.events) for state in ("succeeded", "failed", "stopped")}
+    for n in range(3):
+        runs = [client.started(fail if i % 4 == 0 else echo) for i in range(20)]
+        for run in runs:
+            client.finished(run)
+        if n == 1:
+            kill(stack.pid("stream"), signal.SIGKILL)
+            eventually(lambda: not stack.pid("stream"), 20, "the end of the daemon")
+            stack.start_server("stream")
+    eventually(lambda: ended(every) == {"succeeded": 45, "failed": 15, "stopped": 0}, 60, "all ends")
+    eventually(lambda: ended(failed) == {"succeeded": 0, "failed": 15, "stopped": 0}, 60, "the failed ones")
+    # one a second, and one at the beginning of each connection
+    assert len(every.events) <= time.monotonic() - began + every.connections + 1
+    assert {e["type"] for e in every.events} == {"feed.summary"}
+
+
+def test_a_client_that_accepts_gzip_gets_each_end_as_it_comes(stack, workspace):
+    """Read by zlib from the raw bytes: each piece can be read when it arrives, and the file is whole when the stream ends."""
+    client = workspace.client()
+    flow = workspace.put_workflow(ECHO)
+    connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=60)
+    for accepted, packed in (("gzip;q=0, deflate", False), ("deflate, gzip;q=0.5, br", True)):
+        connection.request("GET", "/api/v1/events", headers={"Authorization": f"Bearer {client.key}", "Accept-Encoding": accepted})
+        answer = connection.getresponse()
+        assert answer.getheader("Content-Encoding") == ("gzip" if packed else None)
+        unpack, text, last = zlib.decompressobj(zlib.MAX_WBITS | 16), b"", None
+        for _ in range(3):
+            run = client.finished(client.started(flow))["id"].encode()
+            while run not in text:
+                piece = answer.read1(1 << 16)
+                assert piece
+                text += unpack.decompress(piece) if packed else piece
+            last = run
+        stack.stop_server("stream")
+        while piece := answer.read1(1 << 16):
+            text += unpack.decompress(piece) if packed else piece
+        assert text.count(b"event: execution.succeeded") == 3 and last in text and text.endswith(b"\n\n")
+        assert unpack.eof == packed
+        stack.start_server("stream")
+        connection.close()
+
+
 def test_children_are_included(workspace, follow):
     client = workspace.client()
     leaf = workspace.put_workflow(ECHO)
@@ -134,7 +188,7 @@ def test_children_are_included(workspace, follow):
 def test_requests_that_are_refused(stack, workspace):
     client = workspace.client()
     for query in ({"type": "execution.started"}, {"type": "x"}, {"responder": "x"}, {"tag": ""}, {"tag": "t" * 257}, {"last_event_id": "x"},
-                  {"last_event_id": "1" * 17}, {"nonsense": "1"}, {"responder": [workspace.id] * 17}):
+                  {"last_event_id": "1" * 17}, {"nonsense": "1"}, {"summary": "1"}, {"responder": [workspace.id] * 17}):
         answer = client.get("/events", params=query)
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request"), query
     assert workspace.client("files:read").get("/events").status_code == 403

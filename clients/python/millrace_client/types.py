@@ -573,12 +573,20 @@ class LogGap(TypedDict):
     type: Literal['log.gap']
 
 
+class FeedEventEnded(TypedDict):
+    """How many executions that match have ended since the `feed.summary` before this one."""
+
+    succeeded: int
+    failed: int
+    stopped: int
+
+
 class FeedEvent(TypedDict):
-    """The end of an execution, as it is sent in the workspace's feed; or `feed.gap`, which has no other members than `type` and `resumed_after`."""
+    """The end of an execution, as it is sent in the workspace's feed; or `feed.gap`, which has no other members than `type` and `resumed_after`; or `feed.summary`, which has no others than `type` and `ended`."""
 
     execution_id: NotRequired[str]
     seq: NotRequired[int]  # The number of the event in the stream of the execution.
-    type: Literal['execution.succeeded', 'execution.failed', 'execution.stopped', 'feed.gap']
+    type: Literal['execution.succeeded', 'execution.failed', 'execution.stopped', 'feed.gap', 'feed.summary']
     at: NotRequired[str]
     data: NotRequired[dict[str, Any]]  # `failure_reason` of an execution that failed.
     responder_id: NotRequired[str]
@@ -586,6 +594,7 @@ class FeedEvent(TypedDict):
     parent_id: NotRequired[str | None]
     tags: NotRequired[list[str]]
     resumed_after: NotRequired[int]  # Events up to this id are not kept any more.
+    ended: NotRequired[FeedEventEnded]  # How many executions that match have ended since the `feed.summary` before this one.
 
 
 class SkillVersionsItem(TypedDict):

@@ -2582,14 +2582,16 @@ export interface components {
             /** @constant */
             type: "log.gap";
         };
-        /** @description The end of an execution, as it is sent in the workspace's feed; or `feed.gap`, which has no other members than `type` and `resumed_after`. */
+        /** @description The end of an execution, as it is sent in the workspace's feed; or `feed.gap`, which has no other members than `type` and
+         *     `resumed_after`; or `feed.summary`, which has no others than `type` and `ended`.
+         *      */
         FeedEvent: {
             /** Format: uuid */
             execution_id?: string;
             /** @description The number of the event in the stream of the execution. */
             seq?: number;
             /** @enum {unknown} */
-            type: "execution.succeeded" | "execution.failed" | "execution.stopped" | "feed.gap";
+            type: "execution.succeeded" | "execution.failed" | "execution.stopped" | "feed.gap" | "feed.summary";
             /** Format: date-time */
             at?: string;
             /** @description `failure_reason` of an execution that failed. */
@@ -2605,6 +2607,12 @@ export interface components {
             tags?: string[];
             /** @description Events up to this id are not kept any more. */
             resumed_after?: number;
+            /** @description How many executions that match have ended since the `feed.summary` before this one. */
+            ended?: {
+                succeeded: number;
+                failed: number;
+                stopped: number;
+            };
         };
         Skill: {
             /** Format: uuid */
@@ -4048,6 +4056,10 @@ export interface operations {
                 responder?: string[];
                 /** @description Only executions with this tag. */
                 tag?: string;
+                /** @description Instead of an event for each end: at most one `feed.summary` a second, with how many executions have ended since the one
+                 *     before it.
+                 *      */
+                summary?: boolean;
                 /** @description Equivalent to `Last-Event-ID`. The header takes precedence. */
                 last_event_id?: string;
             };

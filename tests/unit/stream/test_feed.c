@@ -1,9 +1,11 @@
 /* What is new in a feed, on its way to the subscribers. The database thread is replaced. */
 #include <criterion/criterion.h>
 #include <event2/event.h>
+#include <stdio.h>
 #include <string.h>
 #include <talloc.h>
 
+#include "base/clock.h"
 #include "replaced_db_thread.h"
 #include "stream/feed.h"
 
@@ -13,6 +15,8 @@ enum { MANY = 40, SLICE = 16, NEWEST = 6 };
 struct reader {
     struct feed_subscriber feed; /* first */
     int got;
+    /* the last frames */
+    char text[256];
 };
 
 static struct event_base *base;
@@ -31,11 +35,11 @@ static void count_page(struct feed_subscriber *s, const struct shared_text *page
     ((struct reader *)s)->got++;
 }
 
-static void count_frames(struct feed_subscriber *s, const char *frames, size_t size)
+static void keep_frames(struct feed_subscriber *s, const char *frames, size_t size)
 {
-    cr_expect_eq(size, 4);
-    cr_expect_eq(memcmp(frames, "news", 4), 0);
-    ((struct reader *)s)->got++;
+    struct reader *reader = (struct reader *)s;
+    snprintf(reader->text, sizeof reader->text, "%.*s", (int)size, frames);
+    reader->got++;
 }
 
 static size_t nothing_unsent(struct feed_subscriber *s)
@@ -62,11 +66,12 @@ static void tear_down(void)
 
 TestSuite(feed, .init = set_up, .fini = tear_down);
 
-static void add_readers(const id *of, struct reader *readers, size_t n)
+static void add_readers_of(const id *of, bool summary, struct reader *readers, size_t n)
 {
-    static const struct feed_subscriber_callbacks callbacks = {count_page, count_frames, nothing_unsent,
+    static const struct feed_subscriber_callbacks callbacks = {count_page, keep_frames, nothing_unsent,
                                                                leave_on_revoked};
     struct internal_request request = {.workspace = *of,
+                                       .summary = summary,
                                        .feed_after = NEWEST - 1,
                                        .states =
                                            1 << STATE_SUCCEEDED | 1 << STATE_FAILED | 1 << STATE_STOPPED};
@@ -74,6 +79,11 @@ static void add_readers(const id *of, struct reader *readers, size_t n)
         readers[i] = (struct reader){.feed = {.callbacks = &callbacks, .tag = ""}};
         feeds_add(feeds, &request, &readers[i].feed);
     }
+}
+
+static void add_readers(const id *of, struct reader *readers, size_t n)
+{
+    add_readers_of(of, false, readers, n);
 }
 
 static void remove_readers(struct reader *readers, size_t n)
@@ -111,16 +121,21 @@ static struct stream_db_job *await_live(const id *of, const struct reader *reade
     return job;
 }
 
-static void finish_with_news(struct stream_db_job *job)
+static void finish_with(struct stream_db_job *job, int64_t number, enum run_state state)
 {
     job->feed_n = 1;
     job->feed_rows = talloc_zero(job, struct feed_row);
-    job->feed_rows[0] = (struct feed_row){.id = NEWEST, .state = STATE_SUCCEEDED};
+    job->feed_rows[0] = (struct feed_row){.id = number, .state = state};
     job->feed_ends = talloc_zero_array(job, size_t, 2);
     job->feed_ends[1] = 4;
     job->frames = talloc_strdup(job, "news");
     job->feed_page = shared_text_new(job, "news", 4, job->feed_packs);
     finish_submitted(job, OK);
+}
+
+static void finish_with_news(struct stream_db_job *job)
+{
+    finish_with(job, NEWEST, STATE_SUCCEEDED);
 }
 
 static void await_total(const struct reader *readers, size_t n, int want)
@@ -188,4 +203,51 @@ Test(feed, sends_its_slices_at_their_time_whatever_comes_in_other_feeds)
     await_total(readers, MANY, MANY);
     remove_readers(readers, MANY);
     remove_readers(others, 1);
+}
+
+/* What came within a second after a summary is in the next one, and no id tells the client to skip it. */
+Test(feed, sums_up_what_ends_within_a_second)
+{
+    struct reader reader, other_reader;
+    char *position = talloc_strdup(NULL, "");
+    add_readers_of(&workspace, true, &reader, 1);
+    add_readers(&workspace, &other_reader, 1);
+    finish_with_news(await_live(&workspace, &reader, 1));
+    cr_expect_str_eq(
+        reader.text,
+        "id: 6\nevent: feed.summary\n"
+        "data: {\"type\":\"feed.summary\",\"ended\":{\"succeeded\":1,\"failed\":0,\"stopped\":0}}\n\n");
+    reader.feed.summed_ms = clock_boot_ms() + 3600000; /* however slow the test is */
+    finish_with(await_poll(&workspace), NEWEST + 1, STATE_FAILED);
+    finish_with(await_poll(&workspace), NEWEST + 2, STATE_SUCCEEDED);
+    cr_expect_eq(other_reader.got, 3);
+    cr_expect_eq(reader.got, 1);
+    feeds_append_position(&position, &reader.feed);
+    cr_expect_str_eq(position, "");
+    int64_t told_ms = reader.feed.summed_ms = clock_boot_ms();
+    await_total(&reader, 1, 2);
+    cr_expect_geq(clock_boot_ms() - told_ms, 1000);
+    cr_expect_str_eq(
+        reader.text,
+        "id: 8\nevent: feed.summary\n"
+        "data: {\"type\":\"feed.summary\",\"ended\":{\"succeeded\":1,\"failed\":1,\"stopped\":0}}\n\n");
+    feeds_append_position(&position, &reader.feed);
+    cr_expect_str_eq(position, "");
+    remove_readers(&reader, 1);
+    remove_readers(&other_reader, 1);
+    talloc_free(position);
+}
+
+Test(feed, counts_only_ends_that_match_and_tells_how_far_it_has_read)
+{
+    struct reader reader;
+    char *position = talloc_strdup(NULL, "");
+    add_readers_of(&workspace, true, &reader, 1);
+    reader.feed.states = 1 << STATE_FAILED;
+    finish_with_news(await_live(&workspace, &reader, 1));
+    cr_expect_eq(reader.got, 0);
+    feeds_append_position(&position, &reader.feed);
+    cr_expect_str_eq(position, "id: 6\n\n");
+    remove_readers(&reader, 1);
+    talloc_free(position);
 }
