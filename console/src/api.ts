@@ -203,11 +203,11 @@ export function parser(message: (m: Message) => void): (text: string) => void {
 }
 
 /**
- * Follows a stream of events until `signal` aborts or the stream has no further events, and resumes it after a failure. `state` is told of each
- * beginning and end of a connection, and why there is none.
+ * Follows a stream of events until `signal` aborts or the stream has no further events, and connects again after a failure: after the last id,
+ * at first `from`; null: each connection begins anew. `state` is told of each beginning and end of a connection, and why there is none.
  */
-export async function follow(path: string, signal: AbortSignal, message: (m: Message) => void, state: (connected: boolean, problem?: Problem) => void = () => {}, from = ""): Promise<void> {
-    let last = from, pause = 2000;
+export async function follow(path: string, signal: AbortSignal, message: (m: Message) => void, state: (connected: boolean, problem?: Problem) => void = () => {}, from: string | null = ""): Promise<void> {
+    let last = from ?? "", pause = 2000;
     while (!signal.aborted) {
         let problem: Problem | undefined;
         try {
@@ -216,7 +216,7 @@ export async function follow(path: string, signal: AbortSignal, message: (m: Mes
             if (response.status === 204) return;
             state(true);
             pause = 2000;
-            await pieces(response, parser((m) => { last = m.id || last; message(m); }));
+            await pieces(response, parser((m) => { if (from !== null) last = m.id || last; message(m); }));
         } catch (error) {
             if (signal.aborted) return;
             if (error instanceof Problem) {

@@ -64,7 +64,7 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
 
 export interface Pages<T> {
     rows: T[]; error: Problem | undefined; loading: boolean; more: boolean;
-    loadMore: () => void; refresh: () => Promise<void>; change: (edit: (rows: T[]) => T[]) => void; reload: () => void;
+    loadMore: () => void; refresh: () => Promise<void>; reload: () => void;
 }
 interface Page<T> { rows: T[]; next: string | null | undefined }
 
@@ -122,11 +122,10 @@ export function usePages<T extends { id: string }>(key: string, load: (after: st
         else if (at.rows.some((row) => fresh.has(row.id))) at.rows = [...page.rows, ...at.rows.filter((row) => !fresh.has(row.id))];
         else { at.rows = page.rows; at.next = page.next; }
     }), []);
-    const change = useCallback((edit: (rows: T[]) => T[]) => { own.current.rows = edit(own.current.rows); redraw(); }, []);
     const mine = own.current.key === key;
     return {
         rows: mine ? own.current.rows : [], error: mine ? own.current.error : undefined, loading: !mine || own.current.loading, more: mine && !!own.current.next,
-        loadMore, refresh, change, reload: () => again(undefined),
+        loadMore, refresh, reload: () => again(undefined),
     };
 }
 

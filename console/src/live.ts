@@ -1,15 +1,16 @@
 // Streams without an end, while the page is visible: the feed of the workspace, and the executors' log.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { follow, type FeedEvent, type Message, type Problem } from "./api";
+import { follow, query, type FeedEvent, type Message, type Problem } from "./api";
 import { visible } from "./hooks";
 import { readJson } from "./exact";
 
 /** problem: why the server refuses the stream. */
+export type Ends = NonNullable<FeedEvent["ended"]>;
 export interface Live { connected: boolean; problem?: Problem | undefined }
 
 /**
- * Calls `message` with each event of the stream. A hidden page is not connected; with `resume` it continues where it was. It ends
- * if the server does not offer the stream to this session.
+ * Calls `message` with each event of the stream. A hidden page is not connected. With `resume` each connection continues where the one
+ * before it was, otherwise it begins anew. It ends if the server does not offer the stream to this session.
  */
 export function useStream(path: string, active: boolean, message: (m: Message) => void, resume = false): Live {
     const [live, setLive] = useState<Live>({ connected: false }), call = useRef(message);
@@ -25,7 +26,7 @@ export function useStream(path: string, active: boolean, message: (m: Message) =
                 await visible(end.signal);
                 if (end.signal.aborted) return;
                 stream = new AbortController();
-                await follow(path, AbortSignal.any ? AbortSignal.any([end.signal, stream.signal]) : stream.signal, (m) => { last = m.id || last; call.current(m); }, (connected, problem) => setLive({ connected, problem }), resume ? last : "");
+                await follow(path, AbortSignal.any ? AbortSignal.any([end.signal, stream.signal]) : stream.signal, (m) => { last = m.id || last; call.current(m); }, (connected, problem) => setLive({ connected, problem }), resume ? last : null);
                 if (!stream.signal.aborted) return;
                 setLive({ connected: false });
             }
@@ -35,14 +36,16 @@ export function useStream(path: string, active: boolean, message: (m: Message) =
     return live;
 }
 
-/** Calls `ended` with each event of the feed. Events that were told before are left out. */
-export function useFeed(query: string, active: boolean, ended: (event: FeedEvent) => void): Live {
-    const told = useRef(new Set<string>());
-    return useStream("/events" + query, active, (m) => {
-        const event = readJson(m.data) as FeedEvent, mark = `${event.execution_id}/${event.seq}`;
-        if (event.execution_id && told.current.has(mark)) return;
-        told.current.add(mark);
-        if (told.current.size > 20000) told.current.clear();
-        ended(event);
+/**
+ * Calls `ended` when runs of the workspace have ended, at most once a second, with their number by state; and with 0 of each when some may have
+ * been missed, because a connection is new. A list that is read again needs no more: an event for each end would cost the server and
+ * this page more than reading.
+ */
+export function useEnds(filters: Record<string, string>, active: boolean, ended: (counts: Ends) => void): Live {
+    const live = useStream("/events" + query({ summary: "true", ...filters }), active, (m) => {
+        const event = readJson(m.data) as FeedEvent;
+        if (event.ended) ended(event.ended);
     });
+    useEffect(() => { if (live.connected) ended({ succeeded: 0, failed: 0, stopped: 0 }); }, [live.connected]);
+    return live;
 }

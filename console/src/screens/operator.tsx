@@ -65,8 +65,11 @@ function System() {
     const last = useRef<Overview | undefined>(undefined), rate = useRef<number | undefined>(undefined);
     const loaded = useLoad("overview", async (signal) => {
         const now = await get<Overview>("/operator/overview", signal);
-        rate.current = throughput(last.current, now);
-        last.current = now;
+        // the server may answer twice with one reading
+        if (now.at !== last.current?.at) {
+            rate.current = throughput(last.current, now);
+            last.current = now;
+        }
         return now;
     }, 5000);
     return <Wait of={loaded}>{({ last_minute: m, queue: q, executors, host }) => <>

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { can, canExecute, delay, follow, get, post, Problem, read, request, save, type Execution, type Nesting, type RunEvent, type Step, type Workflow } from "../api";
 import { InputsForm } from "../editor";
-import { asProblem, MIN_POLL_MS, useLoad, useNow } from "../hooks";
+import { asProblem, MIN_POLL_MS, useLoad, useNow, visible } from "../hooks";
 import { Link, navigate } from "../router";
 import { Act, between, bytes, Dialog, duration, ErrorBox, Field, Heading, notify, number, State, T, Time, Value, Wait } from "../ui";
 import { runName } from "./runs";
@@ -220,7 +220,8 @@ export function Run({ id }: { id: string }) {
         // the events say that something happened, the execution says what: it is read again after them
         void (async () => {
             while (!end.signal.aborted) {
-                if (dirty) {
+                await visible(end.signal);
+                if (dirty && !end.signal.aborted) {
                     dirty = false;
                     try {
                         const fresh = await get<Execution>(`${at}?include_step_results=true`, end.signal);

@@ -1,9 +1,10 @@
-// The list of runs. The filters are in the address. The feed reports ends as they happen; what is new is read at most every two seconds.
+// The list of runs. The filters are in the address. The feed tells, at most once a second, that runs have ended; what is new is read at most
+// every two seconds.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { can, get, query, serverNow, type Execution, type Occurrence, type Schedule } from "../api";
 import { useLoad, useNames, useNow, useOffer, usePages, visible, MIN_POLL_MS, pauseAfter } from "../hooks";
 import { delay } from "../api";
-import { useFeed } from "../live";
+import { useEnds } from "../live";
 import { Link, useQuery } from "../router";
 import { between, Choice, ErrorBox, Field, Heading, number, Search, State, T, Table, Time, type Column } from "../ui";
 import { Bulk } from "./bulk";
@@ -41,7 +42,6 @@ export function rates(rows: Pick<Execution, "created_at" | "completed_at" | "sta
 }
 
 const STATES: [string, string][] = [["", "Any state"], ["queued", "queued"], ["running", "running"], ["succeeded", "succeeded"], ["failed", "failed"], ["stopped", "stopped"]];
-const STATE_OF = { "execution.succeeded": "succeeded", "execution.failed": "failed", "execution.stopped": "stopped" } as const;
 const localInput = (iso: string): string => {
     const d = new Date(iso);
     return iso && !Number.isNaN(d.getTime()) ? new Date(d.getTime() - d.getTimezoneOffset() * 60000).toISOString().slice(0, 16) : "";
@@ -92,12 +92,10 @@ export function Runs() {
     const pages = usePages<Execution>(key, (after, signal) => bySchedule ? scheduled(f, after, signal) : listed(f, !!f.schedule, after, signal));
     const now = useNow(), fresh = useRef(false), turn = useRef<() => void>(() => undefined), [failed, setFailed] = useState(0);
 
-    const feed = useFeed(query({ responder: f.responder, tag: f.tag }), live, (event) => {
+    const feed = useEnds({ responder: f.responder, tag: f.tag }, live, (ends) => {
         fresh.current = true;
         turn.current();
-        if (event.type === "feed.gap") return;
-        if (event.type === "execution.failed") setFailed((n) => n + 1);
-        pages.change((rows) => rows.map((r) => r.id === event.execution_id && !r.completed_at ? { ...r, state: STATE_OF[event.type as keyof typeof STATE_OF], completed_at: event.at! } : r));
+        if (ends.failed) setFailed((n) => n + ends.failed);
     });
     useEffect(() => {
         if (!live || !key) return undefined;
