@@ -24,6 +24,27 @@
 
 enum { LIMIT_MAX = 200, LIMIT_DEFAULT = 50, TEXT_MAX = 200, LIMITS_MAX = 1000000000, LOG_STREAMS_MAX = 20 };
 
+/* --- readings that operators share --- */
+
+/* Replies with what another request has read; *status_r: of the reply. False: it is to be read now. */
+static bool reply_shared(struct request *r, const struct shared_answer *a, int64_t key, int *status_r)
+{
+    size_t size;
+    const char *body = shared_answer_get(a, r, key, clock_boot_ms(), &size);
+    if (body)
+        *status_r = reply_json(r, 200, body, size);
+    return body != NULL;
+}
+
+static int reply_and_share(struct request *r, struct shared_answer *a, int64_t key, int64_t began_ms,
+                           struct json_write *w)
+{
+    size_t size;
+    const char *body = json_write_result(w, &size);
+    shared_answer_put(a, key, began_ms, clock_boot_ms(), body, size);
+    return reply_json(r, 200, body, size);
+}
+
 /* --- workspaces --- */
 
 static void write_optional(struct json_write *w, const char *name, int64_t value)
@@ -91,11 +112,16 @@ static bool read_query(struct request *r, struct workspace_load_query *q)
 int h_operator_workspaces(struct request *r)
 {
     struct workspace_load_query q;
+    struct shared_answer *shared = &r->app->shared->workspaces_by_load;
     struct workspace_load *list;
+    int64_t began_ms = clock_boot_ms();
     size_t n, limit;
+    int status;
     if (!read_query(r, &q))
         return reply_rejected(r);
     limit = q.limit;
+    if (q.by_load && reply_shared(r, shared, (int64_t)limit, &status))
+        return status;
     q.limit += !q.by_load; /* one more shows whether there is another page */
     enum err e = workspace_load_list(r->app->db, r, &q, &list, &n);
     if (e != OK)
@@ -110,7 +136,7 @@ int h_operator_workspaces(struct request *r)
     json_write_close(w, ']');
     json_write_text(w, "next", has_more ? list[limit - 1].id.text : NULL);
     json_write_close(w, '}');
-    return reply_written(r, 200, w);
+    return q.by_load ? reply_and_share(r, shared, (int64_t)limit, began_ms, w) : reply_written(r, 200, w);
 }
 
 /* A limit of the body: absent, null (none) or a number of 1 and more. */
@@ -141,6 +167,7 @@ int h_operator_workspace_patch(struct request *r)
         !read_limit(r, body, "max_concurrent", &limits.max_concurrent))
         return reply_rejected(r);
     enum err e = workspace_set_limits(r->app->db, &workspace, &limits);
+    shared_answer_drop(&r->app->shared->workspaces_by_load, clock_boot_ms());
     if (e == OK)
         e = workspace_load_get(r->app->db, r, &workspace, &load);
     if (e != OK)
@@ -262,8 +289,11 @@ int h_operator_overview(struct request *r)
 {
     struct store_metrics m;
     struct load_numbers load;
-    int64_t age_ms;
+    int64_t age_ms, began_ms = clock_boot_ms();
     struct json_write *w = json_write_new(r);
+    int status;
+    if (reply_shared(r, &r->app->shared->overview, 0, &status))
+        return status;
     enum err e = store_metrics_read(r->app->db, &m);
     if (e == OK)
         e = load_read(r, &load, &age_ms);
@@ -278,7 +308,7 @@ int h_operator_overview(struct request *r)
         e = write_executors(r, w);
     write_host(r, w);
     json_write_close(w, '}');
-    return e == OK ? reply_written(r, 200, w) : reply_err(r, e);
+    return e == OK ? reply_and_share(r, &r->app->shared->overview, 0, began_ms, w) : reply_err(r, e);
 }
 
 /* --- the executors' log --- */

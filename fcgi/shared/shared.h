@@ -14,6 +14,7 @@
 #include "fcgi/shared/metrics.h"
 #include "fcgi/shared/rate.h"
 #include "fcgi/shared/recent_keys.h"
+#include "fcgi/shared/shared_answer.h"
 #include "fcgi/shared/shared_cache.h"
 #include "fcgi/shared/slow_share.h"
 #include "fcgi/shared/trace_share.h"
@@ -53,6 +54,8 @@ struct fcgi_shared {
     struct slow_share slow;
     struct trace_share traces;
     struct load_sample load_sample;
+    /* What operators look at: GET /operator/overview, and GET /operator/workspaces?sort=load. */
+    struct shared_answer overview, workspaces_by_load;
     /* id of a workflow -> struct workflow_cached_version */
     struct shared_cache *workflows;
     /* Used by the first ACCEPT_GROUP_WORKERS_MAX worker slots. */

@@ -1593,7 +1593,8 @@ export interface paths {
         /**
          * Get the overview
          * @description What the installation does. Counts of what is queued or running at this moment do not show fast executions; those of the last
-         *     minute and `ended_total`, of which two readings give a rate, do. `host` is about the API host that answers, since its start.
+         *     minute and `ended_total`, of which two readings give a rate, do. `host` is about the API host that answers, since its start. Two
+         *     requests may get the same reading, of `at`, which is at most 5 seconds old.
          *
          */
         get: operations["getOverview"];
@@ -1639,7 +1640,8 @@ export interface paths {
         };
         /**
          * List the workspaces with their load
-         * @description Lists all workspaces of the installation by id, or with `sort=load` one page of those with the most queued and running executions.
+         * @description Lists all workspaces of the installation by id, or with `sort=load` one page of those with the most queued and running executions,
+         *     as a reading had it that is at most 5 seconds old.
          *
          */
         get: operations["listWorkspaces"];
