@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Open consoles: consoles.py [--consoles 100] [--seconds 6] [--rounds 4]. How many runs are accepted in a second (wrk, 16 connections) while
 consoles are open on the live screens, and without them in turn, as a ratio of the medians. The consoles are HTTP clients with sessions of
-their own that make the requests of console/src: half show the list of runs (the feed, and the first page again after an end, with the
-pauses of hooks.ts), a quarter one run (its event stream), a quarter the operator's overview or the executor log. Their reading takes time of
+their own that make the requests of console/src: half show the list of runs (the summaries of the feed, and the first page again after an end,
+with the pauses of hooks.ts), a quarter one run (its event stream), a quarter the operator's overview or the executor log. Their reading takes time of
 the same machine. Starts a private stack. Prints one JSON object; exits with 1 if a bound is missed."""
 import argparse
 import http.client
@@ -90,9 +90,9 @@ class Console(threading.Thread):
 
 class RunsPage(Console):
     def screen(self):
-        for path in ("/openapi.json", "/workflows?limit=1000", "/schedules?limit=1000", "/executions?limit=100"):
+        for path in ("/openapi.json", "/workflows?limit=1000", f"/spaces/{self.workspace}/skills", "/schedules?limit=1000", "/executions?limit=100"):
             self.send("GET", path)
-        self.follow("/events")
+        self.follow("/events?summary=true")
         self.ready.set()
         pause = MIN_POLL_S
         while not self.end.wait(pause):
@@ -127,12 +127,12 @@ class LogPage(Console):
         self.end.wait()
 
 
-def open_consoles(stack, n, key, execution):
+def open_consoles(stack, n, key, execution, workspace):
     end, token, made = threading.Event(), stack.cli("operator", "create", "--name", f"bench {time.time()}", "--role", "viewer")["token"], []
     for i in range(n):
         kind = (RunsPage, RunPage, RunsPage, LogPage if i % 8 == 3 else OverviewPage)[i % 4]
         made.append(kind(stack, token if kind in (OverviewPage, LogPage) else key, end))
-        made[-1].execution = execution
+        made[-1].execution, made[-1].workspace = execution, workspace
     for console in made:
         console.start()
     for console in made:
@@ -163,7 +163,7 @@ def measure(stack):
     for _ in range(options.rounds):
         rates["without"].append(accepted(stack, client.key, flow, options.seconds))
         drain(stack)
-        end, consoles = open_consoles(stack, options.consoles, client.key, execution)
+        end, consoles = open_consoles(stack, options.consoles, client.key, execution, workspace.id)
         before, bytes_before = sum(c.requests for c in consoles), sum(c.octets for c in consoles)
         rates["with"].append(accepted(stack, client.key, flow, options.seconds))
         requests.append((sum(c.requests for c in consoles) - before) / options.seconds)
