@@ -371,8 +371,9 @@ static enum err purge_work(struct db_tx *tx, void *arg)
     p->cleanup = purge_cleanup_new(p->ctx);
     p->begun = false;
     enum err e = deed_hold(tx, p->workspace);
-    if (e == OK)
-        e = purge_lock(tx, p->workspace, &one, 1, false, &rows);
+    if (e != OK)
+        return e;
+    e = purge_lock(tx, p->workspace, &one, 1, false, &rows);
     if (e != OK || rows->count == 0)
         return e == OK ? ERR_NOT_FOUND : e;
     if (!state_is_terminal((enum run_state)db_int(rows, 0, PURGE_LOCKED_STATE)))
