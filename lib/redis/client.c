@@ -22,7 +22,8 @@ enum {
     REPAIR_MS = 1000,
     /* the server ends a blocking command by itself; its answer may take this much longer */
     BLOCKING_GRACE_MS = 1000,
-    ARGS_MAX = 600,
+    /* of a command; run_queue_push has up to three a run, and seven */
+    ARGS_MAX = 800,
     /* answers to queued commands; what is not read, Redis keeps in its memory without a limit */
     UNREAD_MAX = 256,
 };

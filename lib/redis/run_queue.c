@@ -4,15 +4,27 @@
 
 #include "redis/keys.h"
 
+/* How many runs from the first one on are of its workspace. */
+static size_t count_neighbours(const struct queued_run *runs, size_t n)
+{
+    size_t same = 1;
+    while (same < n && id_equal(runs[same].workspace, runs[0].workspace))
+        same++;
+    return same;
+}
+
 void run_queue_push(struct redis *redis, void *ctx, const struct queued_run *runs, size_t n)
 {
-    struct redis_arg *args = talloc_array(ctx, struct redis_arg, 2 + 2 * n);
+    struct redis_arg *args = talloc_array(ctx, struct redis_arg, 2 + 3 * n);
     size_t args_n = 0;
     args[args_n++] = redis_key_run_queue(ctx);
     args[args_n++] = redis_number(ctx, RUN_QUEUE_IDS_MAX);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0, same; i < n; i += same) {
+        same = count_neighbours(&runs[i], n - i);
         args[args_n++] = redis_text(runs[i].workspace->text);
-        args[args_n++] = redis_text(runs[i].run->text);
+        args[args_n++] = redis_number(ctx, (int64_t)same);
+        for (size_t k = i; k < i + same; k++)
+            args[args_n++] = redis_text(runs[k].run->text);
     }
     if (n > 0)
         redis_queue_eval(redis, LUA_QUEUE_PUSH, args, 1, args_n - 1);

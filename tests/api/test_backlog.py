@@ -66,8 +66,10 @@ def test_a_run_is_claimed_in_its_turn_beside_another_workspace_s_backlog(paused)
 WORK = "test:work"
 
 
-def push(stack, *workspaces_and_ids):
-    stack.redis("EVAL", (ROOT / "lua/queue_push.lua").read_text(), "1", WORK, "10000", *workspaces_and_ids)
+def push(stack, *groups, most=10000):
+    """Groups of a workspace and its ids. Returns how many ids were added."""
+    words = [word for workspace, ids in groups for word in (workspace, str(len(ids)), *ids)]
+    return stack.redis("EVAL", (ROOT / "lua/queue_push.lua").read_text(), "1", WORK, str(most), *words)
 
 
 def take(stack, wanted):
@@ -91,13 +93,13 @@ def hints(stack):
 def test_workspaces_with_short_lists_come_first(hints):
     stack = hints
     for n in range(80):
-        push(stack, *(word for i in range(200) for word in (f"w{n:02}", f"w{n:02}-{i}")))
+        push(stack, (f"w{n:02}", [f"w{n:02}-{i}" for i in range(200)]))
     while any(score < 0 for score in scores(stack).values()):
         take(stack, 64)  # each list is found to be long once
-    push(stack, "new", "new-1", "new", "new-2")
+    push(stack, ("new", ["new-1", "new-2"]))
     assert take(stack, 8)[:2] == ["new-1", "new-2"]
     assert "new" not in scores(stack), "its list is empty"
-    push(stack, *(word for i in range(40) for word in ("new", f"new-{i}")))
+    push(stack, ("new", [f"new-{i}" for i in range(40)]))
     taken = take(stack, 16)
     assert [i for i in taken if i.startswith("new-")] == [f"new-{i}" for i in range(8)], taken
     assert len({i[:3] for i in taken}) == 9, "the other half is of eight workspaces with long lists"
@@ -107,7 +109,7 @@ def test_workspaces_with_short_lists_come_first(hints):
 def test_workspaces_with_long_lists_have_equal_shares(hints):
     stack = hints
     for n in range(80):
-        push(stack, *(word for i in range(200) for word in (f"w{n:02}", f"w{n:02}-{i}")))
+        push(stack, (f"w{n:02}", [f"w{n:02}-{i}" for i in range(200)]))
     while any(score < 0 for score in scores(stack).values()):
         take(stack, 64)
     given = [i[:3] for _ in range(80) for i in take(stack, 10)]
@@ -116,9 +118,18 @@ def test_workspaces_with_long_lists_have_equal_shares(hints):
 
 def test_no_hint_is_lost_or_given_twice(hints):
     stack = hints
-    for n in range(80):
-        push(stack, *(word for i in range(n) for word in (f"w{n:02}", f"w{n:02}-{i}")))
+    for n in range(1, 80):
+        push(stack, (f"w{n:02}", [f"w{n:02}-{i}" for i in range(n)]))
     taken = []
     while scores(stack):
         taken += take(stack, 1 + len(taken) % 7)
     assert sorted(taken) == sorted(f"w{n:02}-{i}" for n in range(80) for i in range(n))
+
+
+def test_full_list_takes_no_hints(hints):
+    stack = hints
+    assert push(stack, ("w01", ["a", "b"]), ("w02", ["c"]), ("w01", ["d", "e"]), most=3) == 4
+    assert stack.redis("LRANGE", f"{WORK}:w01", "0", "-1") == ["d", "b", "a"]
+    assert push(stack, ("w01", ["f"]), most=3) == 0
+    assert sorted(take(stack, 8)) == ["a", "b", "c", "d"]
+    assert scores(stack) == {}
