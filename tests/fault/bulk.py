@@ -53,8 +53,11 @@ class Bulk(threading.Thread):
         self.ended.set()
         self.join(200)
         left = f"SELECT COUNT(*) FROM bulk_jobs WHERE workspace_id = '{self.workspace.id}' AND ended_ms IS NULL"
+        undecided = (f"SELECT COUNT(*) FROM bulk_items i JOIN bulk_jobs j ON j.id = i.job_id WHERE j.workspace_id = '{self.workspace.id}' AND i.outcome = 0")
         try:
-            eventually(lambda: self.stack.sql_one(left) == "0", 120, "the end of all bulk jobs")
+            while (before := self.stack.sql_one(left)) != "0":  # as long as there is progress
+                items = self.stack.sql_one(undecided)
+                eventually(lambda: (self.stack.sql_one(left), self.stack.sql_one(undecided)) != (before, items), 120, "the end of all bulk jobs")
         except AssertionError as e:
             self.book.complain(str(e))
         # what the jobs did not stop
