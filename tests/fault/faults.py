@@ -34,8 +34,8 @@ def crash_points():
 
 
 class Faults:
-    def __init__(self, stack, book, rng, say):
-        self.stack, self.book, self.rng, self.say = stack, book, rng, say
+    def __init__(self, stack, book, rng, say, roll_ups):
+        self.stack, self.book, self.rng, self.say, self.roll_ups = stack, book, rng, say, roll_ups
         self.background = []
         self.unmet = []
         self.dead_blobs, self.dead_objects = [], []
@@ -253,12 +253,17 @@ class Faults:
         e = self.excused(name, 502)
         place = pathlib.Path(self.stack.crash_dir) / name
         provoke, within_s = {"recover.after_commit": (self.lose_an_executor, LOST_S), "blob.after_unlink": (self.leave_a_blob, LOST_S),
-                             "blob.after_object_delete": (self.leave_an_object, LOST_S)}.get(name, (None, POINT_S))
+                             "blob.after_object_delete": (self.leave_an_object, LOST_S), "roll_up.slice": (self.roll_up, LOST_S),
+                             "roll_up.end": (self.roll_up, LOST_S)}.get(name, (None, POINT_S))
         place.touch()
-        if provoke:
-            provoke()
+        again = provoke and provoke()
+
+        def is_met():
+            if again and place.exists():
+                again()
+            return not place.exists()
         try:
-            within(lambda: not place.exists(), within_s, name)
+            within(is_met, within_s, name)
         except AssertionError:
             place.unlink(missing_ok=True)
             self.unmet.append(name)
@@ -291,9 +296,16 @@ class Faults:
         eventually(lambda: self.told(f"INSERT INTO dead_objects (object, sha256, touched_ms) VALUES ('{object}', UNHEX('{digest}'), 1) ON DUPLICATE KEY UPDATE touched_ms = 1; "
                                      "UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'remove_objects'"), LOST_S, "MariaDB")
 
+    def roll_up(self):
+        """An old month of a small workspace. What is returned makes its roll-up due."""
+        return self.roll_ups.provoke(self.was_there)
+
     def told(self, statements):
+        return self.was_there(lambda: self.stack.sql(statements))
+
+    def was_there(self, do):
         try:
-            self.stack.sql(statements)
+            do()
         except (AssertionError, OSError, pymysql.Error):  # MariaDB is down for another fault
             return False
         return True

@@ -54,10 +54,9 @@ class Pushes:
                 missing.append((workspace, id))
         if missing:
             self.book.complain(f"{len(missing)} rows of the ledger were not sent, such as {missing[:3]}")
-        rolled_up = {id: forms for (workspace, id), forms in got.items() if workspace == self.roll_ups.workspace.id}
-        self.roll_ups.check_pushed(rolled_up)
+        rolled_up = self.roll_ups.check_pushed(got)
         for key, forms in got.items():
-            if key[1] not in rolled_up and list(forms) != [rows.get(key)]:
+            if key[0] not in rolled_up and list(forms) != [rows.get(key)]:
                 self.book.complain(f"the row {key} was sent as {forms}, and is {rows.get(key)}")
         self.book.count("rows pushed", len(got)) if got else self.book.complain("nothing was pushed")
         self.book.count("rows pushed again", sum(sum(f.values()) - 1 for f in got.values()))

@@ -144,7 +144,7 @@ class Harness:
         self.tickets = Tickets(self.stack, self.book, self.seed, lambda w: Caller(self.stack.port, w.key()["key"]))
         self.agents = Agents(self.stack, self.book, self.seed)
         self.webhooks = webhooks.Webhooks(self.stack, self.book, self.seed, rich, Caller(self.stack.port, rich.key()["key"]))
-        self.roll_ups = roll_ups.RollUps(self.stack, self.book)
+        self.roll_ups = roll_ups.RollUps(self.stack, self.book, 4 + int(self.options.minutes))
         self.pushes = pushes.Pushes(self.stack, self.book, self.seed, self.roll_ups)
         self.hostile = Hostile(self.stack, self.book, self.seed) if self.options.hostile else None
 
@@ -159,7 +159,7 @@ class Harness:
     def harm(self):
         rng = random.Random(self.seed)
         points = crash_points() if stack_module.BIN.parent.name == "crash" else []
-        faults = self.faults = Faults(self.stack, self.book, rng, self.say)
+        faults = self.faults = Faults(self.stack, self.book, rng, self.say, self.roll_ups)
         for client in self.clients:
             client.start()
         self.schedules.start()
