@@ -424,6 +424,27 @@ enum err budget_set_write(struct db_tx *tx, struct budget_set *set)
                    : e;
 }
 
+enum err budget_begin_periods(struct db_tx *tx, const struct account *a)
+{
+    struct db_value args[] = {db_id(&a->workspace_id), db_number(a->now_ms)};
+    struct db_rows *rows;
+    if (!(a->budgets & ACCOUNT_HAS_BUDGETS))
+        return OK;
+    enum err e = db_run(tx->db, tx->ctx, SQL_BUDGET_OVER, args, 2, &rows);
+    if (e != OK)
+        return e;
+    struct budget_set *set = talloc_zero(tx->ctx, struct budget_set);
+    set->found_n = rows->count;
+    set->found = talloc_zero_array(set, struct found, rows->count + 1);
+    for (size_t r = 0; r < rows->count; r++) {
+        struct found *f = &set->found[r];
+        take_row(f, rows, r);
+        begin_period(f, db_str(rows, r, BUDGET_FIND_TIMEZONE), a->now_ms);
+        f->changed = true;
+    }
+    return budget_set_write(tx, set);
+}
+
 /* --- refunds --- */
 
 static int compare_marks(const void *a, const void *b)

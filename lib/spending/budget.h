@@ -91,6 +91,10 @@ struct span budget_set_marks(const struct budget_set *set, size_t i);
 /* Writes the rows that have changed, and the periods that are over. */
 enum err budget_set_write(struct db_tx *tx, struct budget_set *set) WARN_UNUSED;
 
+/* Begins the periods of now where no run has begun them: a period that has begun keeps its end when the
+ * account's time zone is changed. Under the account's lock, before the change. */
+enum err budget_begin_periods(struct db_tx *tx, const struct account *a) WARN_UNUSED;
+
 /* A budget that has reached a level which it had not, in this transaction. */
 struct budget_crossing {
     const struct budget_row *budget;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "deed/deed.h"
 #include "run/states.h"
+#include "spending/budget.h"
 
 static struct db_value limit_value(const struct workspace_limit *l)
 {
@@ -193,7 +194,9 @@ static enum err workspace_limits_work(struct db_tx *tx, void *arg)
     if (e != OK || n == 0)
         return e == OK ? ERR_NOT_FOUND : e;
     int64_t active = 0;
-    if (l->max_concurrent.is_given && l->max_concurrent.is_set)
+    if (l->has_timezone)
+        e = budget_begin_periods(tx, a);
+    if (e == OK && l->max_concurrent.is_given && l->max_concurrent.is_set)
         e = count_active(tx, c->workspace, &active);
     if (e != OK)
         return e;

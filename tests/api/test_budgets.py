@@ -202,6 +202,29 @@ def test_the_operator_sets_lists_and_removes(stack):
     assert stack.sql_one(f"SELECT budgets FROM accounts WHERE workspace_id = '{workspace.id}'") == "0"
 
 
+def test_a_period_that_has_begun_keeps_its_end_in_another_zone(stack):
+    workspace = stack.workspace()
+    client, workflow = workspace.client(), workspace.put_workflow(PROGRAM)
+    counted, untouched = make(client, limit=5), make(client, "tag", "x", limit=5)
+    assert start(client, workflow).status_code == 202
+    # no run has been accepted today with the tag
+    stack.sql(f"UPDATE budgets SET start_ms = start_ms - 3 * 86400000, end_ms = end_ms - 3 * 86400000 WHERE id = '{untouched['id']}'")
+    before = {b["id"]: b for b in client.get("/budgets").json()["budgets"]}
+    assert before[untouched["id"]]["reset_at"] == counted["reset_at"]
+    for zone in ("Pacific/Kiritimati", "Pacific/Honolulu", "default"):
+        stack.cli("workspace", "set", "--workspace", workspace.id, "--timezone", zone)
+        assert {b["id"]: b for b in client.get("/budgets").json()["budgets"]} == before, zone
+    stack.cli("workspace", "set", "--workspace", workspace.id, "--timezone", "Pacific/Honolulu")
+    # the end of both periods is now; the next ones end when the day in Honolulu does
+    stack.sql(f"UPDATE budgets SET start_ms = start_ms - end_ms + UNIX_TIMESTAMP(NOW(3)) * 1000, end_ms = UNIX_TIMESTAMP(NOW(3)) * 1000 WHERE workspace_id = '{workspace.id}'")
+    ended = stack.sql_one(f"SELECT MAX(end_ms) FROM budgets WHERE workspace_id = '{workspace.id}'")
+    for shown in client.get("/budgets").json()["budgets"]:
+        assert shown["used"] == 0 and shown["reset_at"][11:] == "10:00:00.000+00:00"
+        assert datetime.datetime.fromisoformat(shown["started_at"]).timestamp() * 1000 == float(ended)
+    assert start(client, workflow, tags=["x"]).status_code == 202
+    assert [b["used"] for b in client.get("/budgets").json()["budgets"]] == [1, 1]
+
+
 def test_a_level_is_told_once_until_it_is_left(stack):
     workspace = stack.workspace(credits=100)
     workflow, client = workspace.put_workflow(PROGRAM), workspace.client()
