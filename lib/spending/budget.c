@@ -129,6 +129,14 @@ static void hash_subject(const struct budget_subject *s, struct hash *out)
         budget_hash(workspace, BUDGET_TAG, s->tags[i], out[SCOPES_OF_RUN + i].bytes);
 }
 
+/* Whether their hashes are the same, as of runs that a client starts one after the other. */
+static bool is_alike(const struct budget_subject *a, const struct budget_subject *b)
+{
+    return a->account == b->account && tags_of(a) == 0 && tags_of(b) == 0 &&
+           id_equal(&a->key_id, &b->key_id) && id_equal(&a->principal_id, &b->principal_id) &&
+           id_equal(&a->responder_id, &b->responder_id);
+}
+
 static void take_row(struct found *f, const struct db_rows *rows, size_t r)
 {
     const struct db_cell *target = db_cell(rows, r, BUDGET_FIND_TARGET);
@@ -208,13 +216,9 @@ static size_t lower_bound(const struct budget_set *set, const struct hash *hash)
     return low;
 }
 
-static void match(const struct budget_set *set, const struct budget_subject *s, struct hash *hashes,
-                  struct candidate *c)
+/* Sorts the `n` hashes of the subject. */
+static void match(const struct budget_set *set, struct hash *hashes, size_t n, struct candidate *c)
 {
-    size_t n = hashes_of(s);
-    if (n == 0)
-        return;
-    hash_subject(s, hashes);
     n = sort_merge(hashes, n, sizeof *hashes, compare_hashes, NULL); /* a repeated tag counts once */
     for (size_t h = 0; h < n; h++) {
         for (size_t i = lower_bound(set, &hashes[h]);
@@ -230,30 +234,33 @@ static void match(const struct budget_set *set, const struct budget_subject *s, 
 enum err budget_set_read(struct db_tx *tx, void *ctx, const struct budget_subject *subjects, size_t n,
                          struct budget_set **set_r)
 {
-    size_t all = 0, most = 0, at = 0;
+    size_t all = 0, at = 0;
+    const struct budget_subject *last = NULL;
     *set_r = NULL;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         all += hashes_of(&subjects[i]);
-        if (hashes_of(&subjects[i]) > most)
-            most = hashes_of(&subjects[i]);
-    }
     if (all == 0)
         return OK;
-    struct hash *hashes = talloc_array(tx->ctx, struct hash, all);
-    struct hash *own = talloc_array(tx->ctx, struct hash, most);
+    struct hash *own = talloc_array(tx->ctx, struct hash, all);
     for (size_t i = 0; i < n; at += hashes_of(&subjects[i++])) {
-        if (hashes_of(&subjects[i]) > 0)
-            hash_subject(&subjects[i], &hashes[at]);
+        if (hashes_of(&subjects[i]) == 0)
+            continue;
+        if (last && is_alike(last, &subjects[i]))
+            memcpy(&own[at], &own[at - SCOPES_OF_RUN], SCOPES_OF_RUN * sizeof *own);
+        else
+            hash_subject(&subjects[i], &own[at]);
+        last = &subjects[i];
     }
     struct budget_set *set = talloc_zero(ctx, struct budget_set);
+    struct hash *hashes = talloc_memdup(tx->ctx, own, all * sizeof *own);
     enum err e = read_found(tx, set, subjects, n, hashes,
                             sort_merge(hashes, all, sizeof *hashes, compare_hashes, NULL));
     if (e != OK)
         return e;
     set->candidates = talloc_zero_array(set, struct candidate, n);
     set->candidates_n = n;
-    for (size_t i = 0; i < n; i++)
-        match(set, &subjects[i], own, &set->candidates[i]);
+    for (size_t i = 0; i < n; own += hashes_of(&subjects[i++]))
+        match(set, own, hashes_of(&subjects[i]), &set->candidates[i]);
     *set_r = set;
     return OK;
 }

@@ -37,6 +37,7 @@ CASES = {
     "accept, 1 connection": ("accept.lua", 1, {}),
     "accept keyed": ("accept_keyed.lua", 64, {}),
     "accept 100 workspaces": ("accept.lua", 64, "many"),
+    "accept, 3 grants, 2 budgets": ("accept.lua", 64, "granted"),
     "run-batch": ("run_batch.lua", 2, {"BENCH_ITEMS": str(BATCH_ITEMS)}),
     "402": ("accept.lua", 64, "empty"),
     "replay": ("replay.lua", 64, {}),
@@ -54,6 +55,7 @@ TARGETS = [
     ("replay", "rate", "hello+evalsha", 0.8),
     ("get", "rate", "floor get", 0.85),
     ("accept 100 workspaces", "rate", "accept", 0.85),
+    ("accept, 3 grants, 2 budgets", "rate", "accept", 0.85),
     ("accept, 1 connection", "p50", "floor accept, 1 connection", 1.3),
 ]
 IDLE_RUNS = 300
@@ -75,6 +77,7 @@ class Bench:
         self.stack.wait_ready()
         self.main = self.populate(10**9)
         self.empty = self.populate(0)
+        self.granted = self.populate_granted()
         self.many = [self.populate(10**7) for _ in range(int(os.environ.get("BENCH_WORKSPACES", "100")))]
         client = self.main["workspace"].client()
         self.executions = [client.started(self.main["workflow"], {"n": 1}) for _ in range(200)]
@@ -87,6 +90,16 @@ class Bench:
     def populate(self, credits):
         workspace = self.stack.workspace(credits=credits)
         return {"workspace": workspace, "key": workspace.key()["key"], "workflow": workspace.put_workflow(TRANSFORM)}
+
+    def populate_granted(self):
+        """Three grants that none of the runs uses up, and two budgets that allow all of them."""
+        made = self.populate(10**7)
+        of = ("--workspace", made["workspace"].id)
+        for category, expires in (("promotional", "2099-01-01"), ("paid", "2098-01-01")):
+            self.stack.set_up("credits", "grant", *of, "--credits", 10**7, "--reason", "bench", "--category", category, "--expires-at", expires)
+        for scope, target, period in (("workspace", (), "month"), ("responder", ("--target", made["workflow"]), "day")):
+            self.stack.set_up("budget", "set", *of, "--scope", scope, *target, "--period", period, "--limit", 10**9, "--soft-percent", 80)
+        return made
 
     def start_floors(self):
         stack, sockets = self.stack, self.stack.dir / "sockets"
@@ -119,7 +132,7 @@ class Bench:
         self.running = False
 
     def environment(self, extra):
-        parts = {"many": self.many, "empty": [self.empty]}.get(extra, [self.main]) if isinstance(extra, str) else [self.main]
+        parts = {"many": self.many, "empty": [self.empty], "granted": [self.granted]}.get(extra, [self.main]) if isinstance(extra, str) else [self.main]
         return {**os.environ, "BENCH_DIR": str(LUA), "BENCH_KEYS": ",".join(p["key"] for p in parts),
                 "BENCH_WORKFLOWS": ",".join(p["workflow"] for p in parts), "BENCH_EXECUTIONS": ",".join(self.executions),
                 **(extra if isinstance(extra, dict) else {})}
