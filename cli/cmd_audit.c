@@ -6,7 +6,7 @@
 #include "cli/audit_report.h"
 #include "cli/commands.h"
 
-enum { STATEMENT_S = 600, GRACE_S = 30, GRACE_MAX_S = 86400 };
+enum { STATEMENT_S = 600, GRACE_S = 30, GRACE_MAX_S = 86400, CONNECTIONS = 2 };
 
 bool audit_read_ids(struct cli *cli, const char *path, id **ids_r, size_t *n_r)
 {
@@ -65,20 +65,24 @@ json_object *audit_violations_json(const struct audit *a)
 
 int cmd_audit(struct cli *cli, int argc, char **argv)
 {
-    const char *path = NULL, *grace_text = NULL;
+    const char *path = NULL, *grace_text = NULL, *connections_text = NULL;
     struct audit_options o = {0};
     const struct cli_option options[] = {{"at-rest", .flag_r = &o.at_rest},
                                          {"acknowledged", .text_r = &path},
                                          {"grace-seconds", .text_r = &grace_text},
+                                         {"connections", .text_r = &connections_text},
                                          {0}};
-    int64_t grace_s = GRACE_S;
+    int64_t grace_s = GRACE_S, connections = CONNECTIONS;
     if (!cli_parse(cli, argc, argv, options, NULL, 0) ||
-        (grace_text && !cli_number(cli, "--grace-seconds", grace_text, 0, GRACE_MAX_S, &grace_s)))
+        (grace_text && !cli_number(cli, "--grace-seconds", grace_text, 0, GRACE_MAX_S, &grace_s)) ||
+        (connections_text &&
+         !cli_number(cli, "--connections", connections_text, 1, AUDIT_CONNECTIONS_MAX, &connections)))
         return CLI_USAGE;
     id *ids = NULL;
     if ((path && !audit_read_ids(cli, path, &ids, &o.acknowledged_n)) || !cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
     o.acknowledged = ids;
+    o.connections = (unsigned)connections;
     o.deadline_before_ms = clock_wall_ms() - grace_s * 1000;
     o.run_dir = cli->config->executor.run_dir;
     o.config = cli->config;

@@ -26,7 +26,7 @@
 #include "deed/deed.h"
 #include "mariadb/migrate.h"
 
-enum { STATEMENT_S = 3600, MIGRATE_WAIT_S = 1, GRACE_S = 30, PROBLEMS_MAX = 20 };
+enum { STATEMENT_S = 3600, MIGRATE_WAIT_S = 1, GRACE_S = 30, PROBLEMS_MAX = 20, AUDIT_CONNECTIONS = 2 };
 
 struct proof {
     struct cli *cli;
@@ -206,6 +206,7 @@ static enum err record_restore(struct db_tx *tx, void *arg)
 static const char *audit_copy(struct proof *p, struct db *db, const char *files_dir)
 {
     const struct audit_options options = {
+        .connections = AUDIT_CONNECTIONS,
         .deadline_before_ms = p->m->began_ms - GRACE_S * (int64_t)1000,
         .config = store_config(p->ctx, files_dir),
         .files_are_newer = true,

@@ -249,11 +249,11 @@ const struct command commands[] = {
      "validates with JSON Schema 2020-12; exits with 0 if valid, 1 if invalid, 2 if the schema or the input "
      "is "
      "unusable. --registry maps a URI prefix to a folder"},
-    {"audit", NULL, cmd_audit, "[--at-rest] [--acknowledged FILE] [--grace-seconds N]",
+    {"audit", NULL, cmd_audit, "[--at-rest] [--acknowledged FILE] [--grace-seconds N] [--connections N]",
      "checks the invariants of the data while the system is running; exits with 1 if one is violated. "
      "--at-rest "
      "also checks what must be true of an idle system. --acknowledged: a file of ids that were answered with "
-     "201 or 202, one a line"},
+     "201 or 202, one a line. --connections: queries that run at a time (2), 1 to 8"},
     {"audit-log", NULL, cmd_audit_log,
      "[--workspace W] [--actor USER|KEY] [--deed NAME] [--target TEXT] [--from TIME] [--to TIME] [--before "
      "ID] "

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -32,8 +33,8 @@ enum {
     OBJECT_ORPHAN_S = 27 * 3600,
 };
 
-/* Most checks read a large table from its beginning to its end. One query reads each of these tables once for
- * all of its checks, and says which of them may be violated. Only these run a query of their own. */
+/* Most checks read a large table from its beginning to its end. One query reads each of these tables for all
+ * of its checks, and says which of them may be violated. Only these run a query of their own. */
 enum sight { SEEN_ALONE, SEEN_WITH_LEDGER, SEEN_WITH_EXECUTIONS, SEEN_WITH_EVENTS, SIGHTS };
 
 static const enum sql_id sight_queries[SIGHTS] = {
@@ -42,31 +43,53 @@ static const enum sql_id sight_queries[SIGHTS] = {
     [SEEN_WITH_EVENTS] = SQL_AUDIT_PROVE_EVENTS,
 };
 
+struct audit_rule;
+
+/* What a check, or the query of all checks of a table, has found. Made by one thread; it owns its memory. */
+struct found {
+    struct audit_violation *violations;
+    size_t violations_n;
+    /* Of a query of several checks: the names of those that may be violated. */
+    const char **suspects;
+    size_t suspects_n;
+    int64_t took_ms;
+};
+
+/* Of one thread. */
 struct audit_context {
     struct db *db;
     struct redis *redis;
     const struct audit_options *options;
-    struct audit *audit;
-    /* The check that is running. */
-    struct audit_check *check;
-    /* The names of the checks that may be violated, of each query that has run. */
-    const char **suspects[SIGHTS];
+    /* The check that is running, and what it finds. */
+    const struct audit_rule *rule;
+    struct found *found;
 };
 
 typedef enum err inspect(struct audit_context *context, void *scratch);
 
+struct audit_rule {
+    int invariant;
+    const char *name, *promise;
+    /* Returns {id, detail} of each violation; used if `inspect` is NULL. */
+    enum sql_id query;
+    /* What tells whether `query` is needed. */
+    enum sight sight;
+    inspect *inspect;
+    bool at_rest;
+    bool wants_deadline;
+};
+
 static void add_violation(struct audit_context *context, const char *what, const char *detail)
 {
-    struct audit *a = context->audit;
-    if (a->violations_n == talloc_array_length(a->violations))
-        a->violations = talloc_realloc(a, a->violations, struct audit_violation, 2 * a->violations_n + 16);
-    a->violations[a->violations_n++] = (struct audit_violation){
-        .invariant = context->check->invariant,
-        .check = context->check->name,
-        .id = talloc_strdup(a, what),
-        .detail = talloc_strdup(a, detail),
+    struct found *f = context->found;
+    if (f->violations_n == talloc_array_length(f->violations))
+        f->violations = talloc_realloc(f, f->violations, struct audit_violation, 2 * f->violations_n + 16);
+    f->violations[f->violations_n++] = (struct audit_violation){
+        .invariant = context->rule->invariant,
+        .check = context->rule->name,
+        .id = talloc_strdup(f, what),
+        .detail = talloc_strdup(f, detail),
     };
-    context->check->violations++;
 }
 
 /* --- 1: every acknowledged id has a row --- */
@@ -440,18 +463,6 @@ static enum err check_folders(struct audit_context *context, void *scratch)
 
 /* --- the table --- */
 
-struct audit_rule {
-    int invariant;
-    const char *name, *promise;
-    /* Returns {id, detail} of each violation; used if `inspect` is NULL. */
-    enum sql_id query;
-    /* What tells whether `query` is needed. */
-    enum sight sight;
-    inspect *inspect;
-    bool at_rest;
-    bool wants_deadline;
-};
-
 static const struct audit_rule checks[] = {
     {1, "acknowledged", "every acknowledged id has a row", .inspect = check_acknowledged},
     {2, "balance", "a balance equals the sum of its ledger and is never below zero",
@@ -550,60 +561,197 @@ static const struct audit_rule checks[] = {
 };
 enum { CHECKS = sizeof checks / sizeof checks[0] };
 
+/* --- running them --- */
+
+/* Threads with a connection each take one piece of work after the other: the number of a check, or CHECKS + a
+ * query for several checks. */
+struct team {
+    struct audit_context contexts[AUDIT_CONNECTIONS_MAX];
+    size_t contexts_n;
+    /* By the same number. */
+    struct found *found[CHECKS + SIGHTS];
+    pthread_mutex_t mutex;
+    int pieces[CHECKS + SIGHTS];
+    size_t pieces_n, taken;
+    enum err e;
+};
+
+struct member {
+    struct team *team;
+    struct audit_context *context;
+};
+
 /* Adds the names of a list with commas. */
-static void add_suspects(struct audit_context *context, const char *names, const char ***list_r, size_t *n_r)
+static void add_suspects(struct found *f, const char *names)
 {
-    char *copy = talloc_strdup(context->audit, names), *left = NULL;
-    size_t before = *n_r;
+    char *copy = talloc_strdup(f, names), *left = NULL;
+    size_t before = f->suspects_n;
     for (char *name = strtok_r(copy, ",", &left); name; name = strtok_r(NULL, ",", &left)) {
         bool known = false;
-        for (size_t i = 0; i < *n_r && !known; i++)
-            known = strcmp((*list_r)[i], name) == 0;
+        for (size_t i = 0; i < f->suspects_n && !known; i++)
+            known = strcmp(f->suspects[i], name) == 0;
         if (known)
             continue;
-        *list_r = talloc_realloc(context->audit, *list_r, const char *, *n_r + 2);
-        (*list_r)[(*n_r)++] = name;
-        (*list_r)[*n_r] = NULL;
+        f->suspects = talloc_realloc(f, f->suspects, const char *, f->suspects_n + 1);
+        f->suspects[f->suspects_n++] = name;
     }
-    if (*n_r == before) /* as nearly always: a damage may concern millions of rows */
+    if (f->suspects_n == before) /* as nearly always: a damage may concern millions of rows */
         talloc_free(copy);
 }
 
-/* Whether the check's own query is needed. Runs the query of all checks of its table once. */
-static enum err is_suspect(struct audit_context *context, void *scratch, const struct audit_rule *c,
-                           bool *is_suspect_r)
+static enum err look_for_all(struct audit_context *context, void *scratch, enum sight sight)
 {
-    enum err e = OK;
-    *is_suspect_r = c->sight == SEEN_ALONE;
-    if (c->sight == SEEN_ALONE)
-        return OK;
-    if (!context->suspects[c->sight]) {
-        struct db_rows *rows;
-        const char **list = talloc_zero_array(context->audit, const char *, 1);
-        size_t n = 0;
-        e = db_run(context->db, scratch, sight_queries[c->sight], NULL, 0, &rows);
-        for (size_t i = 0; e == OK && i < rows->count; i++)
-            add_suspects(context, db_str(rows, i, AUDIT_ACTIVE_DETAIL), &list, &n);
-        context->suspects[c->sight] = list;
-    }
-    /* a query may also name checks that belong to another one */
-    for (int sight = 0; sight < SIGHTS; sight++)
-        for (const char **name = context->suspects[sight]; name && *name && !*is_suspect_r; name++)
-            *is_suspect_r = strcmp(*name, c->name) == 0;
+    struct db_rows *rows;
+    enum err e = db_run(context->db, scratch, sight_queries[sight], NULL, 0, &rows);
+    for (size_t i = 0; e == OK && i < rows->count; i++)
+        add_suspects(context->found, db_str(rows, i, AUDIT_ACTIVE_DETAIL));
     return e;
 }
 
-static enum err check_by_query(struct audit_context *context, void *scratch, const struct audit_rule *c)
+static enum err check_by_query(struct audit_context *context, void *scratch)
 {
+    const struct audit_rule *c = context->rule;
     struct db_value before = db_number(context->options->deadline_before_ms);
     struct db_rows *rows;
-    bool needed;
-    enum err e = is_suspect(context, scratch, c, &needed);
-    if (e != OK || !needed)
-        return e;
-    e = db_run(context->db, scratch, c->query, &before, c->wants_deadline, &rows);
+    enum err e = db_run(context->db, scratch, c->query, &before, c->wants_deadline, &rows);
     for (size_t i = 0; e == OK && i < rows->count; i++)
         add_violation(context, db_str(rows, i, AUDIT_ACTIVE_SUBJECT), db_str(rows, i, AUDIT_ACTIVE_DETAIL));
+    return e;
+}
+
+static enum err do_piece(struct team *team, struct audit_context *context, int piece)
+{
+    void *scratch = talloc_new(NULL);
+    int64_t began = clock_boot_ms();
+    enum err e;
+    context->found = team->found[piece] = talloc_zero(NULL, struct found);
+    context->rule = piece < CHECKS ? &checks[piece] : NULL;
+    if (!context->rule)
+        e = look_for_all(context, scratch, (enum sight)(piece - CHECKS));
+    else
+        e = context->rule->inspect ? context->rule->inspect(context, scratch)
+                                   : check_by_query(context, scratch);
+    context->found->took_ms = clock_boot_ms() - began;
+    talloc_free(scratch);
+    return e;
+}
+
+/* The next piece, after the outcome of the last one; -1: there is none. */
+static int take_piece(struct team *team, enum err e)
+{
+    pthread_mutex_lock(&team->mutex);
+    if (team->e == OK)
+        team->e = e;
+    int piece = team->e == OK && team->taken < team->pieces_n ? team->pieces[team->taken++] : -1;
+    pthread_mutex_unlock(&team->mutex);
+    return piece;
+}
+
+static void *do_pieces(void *arg)
+{
+    struct member *m = arg;
+    enum err e = OK;
+    for (int piece; (piece = take_piece(m->team, e)) >= 0;)
+        e = do_piece(m->team, m->context, piece);
+    return NULL;
+}
+
+/* Does all pieces, the calling thread as one of them. A thread that cannot be started is no harm. */
+static enum err do_all_pieces(struct team *team)
+{
+    pthread_t threads[AUDIT_CONNECTIONS_MAX];
+    struct member members[AUDIT_CONNECTIONS_MAX];
+    size_t started = 1;
+    for (size_t i = 0; i < team->contexts_n; i++)
+        members[i] = (struct member){team, &team->contexts[i]};
+    while (started < team->contexts_n &&
+           pthread_create(&threads[started], NULL, do_pieces, &members[started]) == 0)
+        started++;
+    do_pieces(&members[0]);
+    for (size_t i = 1; i < started; i++)
+        pthread_join(threads[i], NULL);
+    team->pieces_n = team->taken = 0;
+    return team->e;
+}
+
+/* Whether a query that has run names the check. It may also name checks that belong to another one. */
+static bool is_suspect(const struct team *team, const struct audit_rule *c)
+{
+    for (int sight = SEEN_ALONE + 1; sight < SIGHTS; sight++) {
+        const struct found *f = team->found[CHECKS + sight];
+        for (size_t i = 0; i < f->suspects_n; i++) {
+            if (strcmp(f->suspects[i], c->name) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* First the long ones: the queries of the large tables. Then the checks that they name. What holds at rest is
+ * looked at last, by the thread of the connection to Redis. */
+static enum err run_checks(struct team *team, const struct audit_options *options)
+{
+    for (int sight = SIGHTS - 1; sight > SEEN_ALONE; sight--)
+        team->pieces[team->pieces_n++] = CHECKS + sight;
+    for (int i = 0; i < CHECKS; i++) {
+        if (!checks[i].at_rest && checks[i].sight == SEEN_ALONE)
+            team->pieces[team->pieces_n++] = i;
+    }
+    enum err e = do_all_pieces(team);
+    for (int i = 0; e == OK && i < CHECKS; i++) {
+        if (checks[i].sight != SEEN_ALONE && is_suspect(team, &checks[i]))
+            team->pieces[team->pieces_n++] = i;
+    }
+    if (e == OK)
+        e = do_all_pieces(team);
+    for (int i = 0; e == OK && options->at_rest && i < CHECKS; i++) {
+        if (checks[i].at_rest)
+            e = do_piece(team, &team->contexts[0], i);
+    }
+    return e;
+}
+
+/* Adds a check with what it has found; f NULL: it was not needed. *sight_ms: the time of the query for all
+ * checks of its table, which the first of them has. */
+static void report(struct audit *a, const struct audit_rule *c, struct found *f, int64_t *sight_ms)
+{
+    a->checks[a->checks_n++] = (struct audit_check){.invariant = c->invariant,
+                                                    .name = c->name,
+                                                    .promise = c->promise,
+                                                    .violations = f ? f->violations_n : 0,
+                                                    .took_ms = *sight_ms + (f ? f->took_ms : 0)};
+    *sight_ms = 0;
+    if (!f || f->violations_n == 0)
+        return;
+    a->violations =
+        talloc_realloc(a, a->violations, struct audit_violation, a->violations_n + f->violations_n);
+    memcpy(a->violations + a->violations_n, f->violations, f->violations_n * sizeof *f->violations);
+    a->violations_n += f->violations_n;
+    talloc_steal(a, f); /* with the texts */
+}
+
+static void report_all(struct audit *a, const struct team *team, const struct audit_options *options)
+{
+    int64_t sight_ms[SIGHTS] = {0};
+    for (int sight = SEEN_ALONE + 1; sight < SIGHTS; sight++)
+        sight_ms[sight] = team->found[CHECKS + sight]->took_ms;
+    a->checks = talloc_zero_array(a, struct audit_check, CHECKS);
+    for (int i = 0; i < CHECKS; i++) {
+        if (!checks[i].at_rest || options->at_rest)
+            report(a, &checks[i], team->found[i], &sight_ms[checks[i].sight]);
+    }
+}
+
+static enum err form_team(struct team *team, struct db *db, struct redis *redis,
+                          const struct audit_options *options)
+{
+    enum err e = OK;
+    team->contexts_n = options->connections > 1 ? options->connections : 1;
+    for (size_t i = 0; e == OK && i < team->contexts_n; i++) {
+        struct db *own = i == 0 ? db : db_new_like(team, db);
+        team->contexts[i] = (struct audit_context){.db = own, .redis = redis, .options = options};
+        e = db_run(own, team, SQL_AUDIT_BEGIN, NULL, 0, NULL);
+    }
     return e;
 }
 
@@ -611,21 +759,18 @@ enum err audit_run(struct db *db, struct redis *redis, void *ctx, const struct a
                    struct audit **audit_r)
 {
     struct audit *a = *audit_r = talloc_zero(ctx, struct audit);
-    struct audit_context context = {.db = db, .redis = redis, .options = options, .audit = a};
-    enum err e = db_run(db, a, SQL_AUDIT_BEGIN, NULL, 0, NULL);
-    a->checks = talloc_zero_array(a, struct audit_check, CHECKS);
-    for (int i = 0; e == OK && i < CHECKS; i++) {
-        const struct audit_rule *c = &checks[i];
-        if (c->at_rest && !options->at_rest)
-            continue;
-        void *scratch = talloc_new(NULL);
-        int64_t began = clock_boot_ms();
-        context.check = &a->checks[a->checks_n++];
-        *context.check =
-            (struct audit_check){.invariant = c->invariant, .name = c->name, .promise = c->promise};
-        e = c->inspect ? c->inspect(&context, scratch) : check_by_query(&context, scratch, c);
-        context.check->took_ms = clock_boot_ms() - began;
-        talloc_free(scratch);
+    struct team *team = talloc_zero(ctx, struct team);
+    pthread_mutex_init(&team->mutex, NULL);
+    enum err e = form_team(team, db, redis, options);
+    if (e == OK)
+        e = run_checks(team, options);
+    if (e == OK)
+        report_all(a, team, options);
+    for (int i = 0; i < CHECKS + SIGHTS; i++) {
+        if (team->found[i] && !talloc_parent(team->found[i]))
+            talloc_free(team->found[i]);
     }
+    pthread_mutex_destroy(&team->mutex);
+    talloc_free(team);
     return e;
 }

@@ -1,14 +1,19 @@
 /* The audit checks the invariants of docs/correctness.md with set-based queries
  * (sql/queries/maintenance/audit_*.sql). Each query reads one consistent snapshot, so the audit may run while
- * Millrace is working. Large tables are read once for all of their checks (audit_prove_*.sql); a check that
- * may be violated then runs its own query. Invariants that hold only while no run is active are checked on
- * demand (at_rest). */
+ * Millrace is working. Large tables are read for all of their checks together (audit_prove_*.sql); a check
+ * that may be violated then runs its own query. Invariants that hold only while no run is active are checked
+ * on demand (at_rest). */
 #pragma once
 
 #include "mariadb/db.h"
 #include "redis/redis.h"
 
+/* The queries of large tables each keep a processor busy. */
+enum { AUDIT_CONNECTIONS_MAX = 8 };
+
 struct audit_options {
+    /* Queries that run at a time, 1 to AUDIT_CONNECTIONS_MAX, each on a connection of its own; 0: one. */
+    unsigned connections;
     /* Invariant 5: a deadline before this wall time is past its grace period. */
     int64_t deadline_before_ms;
     /* Also check invariant 8, which holds only while no run is active. */

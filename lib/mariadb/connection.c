@@ -191,6 +191,11 @@ struct db *db_new(void *ctx, const struct db_settings *settings)
     return db;
 }
 
+struct db *db_new_like(void *ctx, const struct db *db)
+{
+    return db_new(ctx, &db->settings);
+}
+
 static int64_t statement_limit_ms(const struct db *db)
 {
     return (int64_t)db->settings.timeout_s * 1000 - SERVER_GIVES_UP_MS;

@@ -50,6 +50,9 @@ struct db_settings {
  * The settings are copied. Freed with talloc_free, which closes the connection. */
 struct db *db_new(void *ctx, const struct db_settings *settings);
 
+/* The same for another connection with the settings of `db`. */
+struct db *db_new_like(void *ctx, const struct db *db);
+
 /* From now on the server ends a statement outside of transactions after `ms` (0: after the time of the
  * settings), which is then ERR_UNAVAILABLE and not logged. A change costs a round trip before the next
  * statement. */
