@@ -67,9 +67,12 @@ class Prices:
 
     def of(self, now, responder, model, otherwise):
         for target in ((responder, model), (responder, None), (None, model), (None, None)):
-            begun = [since for since in self.lists.get(target, ()) if since <= now]
-            if begun and self.lists[target][max(begun)]:
-                return self.lists[target][max(begun)]
+            lists = self.lists.get(target, {})
+            begun = sorted(since for since in lists if since <= now)
+            for over in begun[:-1]:  # the clock is not set back
+                del lists[over]
+            if begun and lists[begun[-1]]:
+                return lists[begun[-1]]
         return PriceList(otherwise)
 
 
@@ -93,9 +96,17 @@ class Budget:
     zone: str
     soft_percent: int = None
     used: dict = dataclasses.field(default_factory=dict)   # start of a period: micro-credits
+    kept: tuple = None                                     # the period in which the time zone was changed
+
+    def period_at(self, now):
+        """(start, end): a period that has begun keeps its end when the time zone is changed, and the next one is that of the new zone."""
+        if self.kept and now < self.kept[1]:
+            return self.kept
+        start, end = period_of(self.period, self.zone, now)
+        return max(start, self.kept[1]) if self.kept else start, end
 
     def used_at(self, now):
-        return self.used.get(period_of(self.period, self.zone, now)[0], 0)
+        return self.used.get(self.period_at(now)[0], 0)
 
     def level(self, now):
         used = self.used_at(now)
@@ -124,43 +135,64 @@ class Account:
         self.prices = Prices()
         self.budgets = {}
         self.grants = {}
-        self.ledger = []   # (kind, amount, {grant: amount})
-        self.debits = {}   # run: Debit
-        self.ended = {}    # run: what was returned
+        self.open = {}       # those that are scheduled or have something left: nothing becomes due of the others
+        self.extending = {}  # expired grant: those that took its refunds
+        self.ledger = []     # (kind, amount, ((grant, amount), …))
+        self.sum = 0         # of the ledger
+        self.debits = {}     # run: Debit
+        self.ended = {}      # run: what was returned
 
     def balance(self):
-        return sum(amount for _, amount, _ in self.ledger)
+        return self.sum
+
+    def set_zone(self, now, zone):
+        self.zone = zone
+        for budget in self.budgets.values():
+            budget.kept, budget.zone = budget.period_at(now), zone
 
     def _enter(self, kind, parts):
         parts = {grant: amount for grant, amount in parts.items() if amount}
-        self.ledger.append((kind, sum(parts.values()), parts))
+        self.ledger.append((kind, sum(parts.values()), tuple(parts.items())))
+        self.sum += self.ledger[-1][1]
         return parts
 
+    def _put(self, grant):
+        self.grants[grant.id] = grant
+        if grant.state == "scheduled" or grant.remaining:
+            self.open[grant.id] = grant
+        else:
+            self.open.pop(grant.id, None)
+
     def at(self, now):
-        for grant in list(self.grants.values()):
+        for grant in list(self.open.values()):
             if grant.state == "scheduled" and grant.effective <= now:
                 grant.state, grant.remaining = "active", grant.amount
                 self._enter("grant", {grant.id: grant.amount})
             if grant.state == "active" and grant.expires <= now and grant.remaining:
                 self._enter("expiry", {grant.id: -grant.remaining})
                 grant.state, grant.remaining = "expired", 0
+                self._put(grant)
 
     def grant(self, now, grant):
         self.at(now)
-        self.grants[grant.id] = grant
+        self._put(grant)
         self.at(now)
+
+    def spendable(self):
+        return sum(g.remaining for g in self.open.values() if g.state == "active")
 
     def _take(self, amount):
         """None if the balance is lower."""
-        if amount > sum(g.remaining for g in self.grants.values() if g.state == "active"):
+        if amount > self.spendable():
             return None
         parts = {}
-        for grant in sorted((g for g in self.grants.values() if g.state == "active"), key=Grant.order):
+        for grant in sorted((g for g in self.open.values() if g.state == "active"), key=Grant.order):
             part = min(amount, grant.remaining)
             if part:
                 grant.remaining -= part
                 amount -= part
                 parts[grant.id] = -part
+                self._put(grant)
         return parts
 
     def correct(self, now, amount):
@@ -174,18 +206,18 @@ class Account:
         """None, or why the run is refused. subject: {"key": …, "principal": …, "responder": …, "tags": […]}."""
         self.at(now)
         amount = prices.debit()
-        if amount > sum(g.remaining for g in self.grants.values() if g.state == "active"):
+        if amount > self.spendable():
             return Refusal("insufficient_credits")
         matching = [b for b in self.budgets.values() if self._matches(b, subject or {})]
         refusing = [b for b in matching if b.used_at(now) + amount > b.limit]
         if amount and len(matching) > BUDGETS_OF_RUN:
             return Refusal("budget_exceeded")
         if amount and refusing:
-            reset = max(period_of(b.period, self.zone, now)[1] for b in refusing)
-            return Refusal("budget_exceeded", {b.id for b in refusing if period_of(b.period, self.zone, now)[1] == reset}, reset)
+            reset = max(b.period_at(now)[1] for b in refusing)
+            return Refusal("budget_exceeded", {b.id for b in refusing if b.period_at(now)[1] == reset}, reset)
         debit = Debit(prices, self._enter("debit", self._take(amount)), [])
         for budget in matching:
-            start = period_of(budget.period, self.zone, now)[0]
+            start = budget.period_at(now)[0]
             budget.used[start] = budget.used.get(start, 0) + amount
             debit.periods.append((budget.id, start))
         self.debits[run] = debit
@@ -233,6 +265,7 @@ class Account:
                     target = self._replacement(now, target, new_id)
                     target.amount += amount
                 target.remaining += amount
+                self._put(target)
             parts[target.id] = parts.get(target.id, 0) + amount
         self._enter(kind, parts)
         for grant, amount in voided:
@@ -241,12 +274,12 @@ class Account:
             self._enter("expiry", {grant: amount})
 
     def _replacement(self, now, expired, new_id):
-        for grant in self.grants.values():
-            if grant.refund_of == expired.id and grant.state == "active" and grant.expires > now:
+        for grant in self.extending.setdefault(expired.id, []):
+            if grant.state == "active" and grant.expires > now:
                 return grant
         made = Grant(new_id(expired.id), 0, expired.category, expired.priority, now, now + min(30 * DAY_MS, expired.expires - expired.effective),
                      refund_of=expired.id, state="active")
-        self.grants[made.id] = made
+        self.extending[expired.id].append(made)
         return made
 
     def void(self, now, id):
@@ -260,6 +293,7 @@ class Account:
         if grant.remaining and grant.state == "active":
             self._enter("void", {id: -grant.remaining})
         grant.state, grant.remaining = "voided", 0
+        self._put(grant)
         return True
 
     def budget(self, budget):

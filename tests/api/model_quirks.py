@@ -318,7 +318,7 @@ class Models:
 
     def send(self, h, a):
         if a.get("hold"):
-            a["hold"].wait(60)
+            a["hold"].wait(600)
         if a.get("status", 200) != 200:
             raw = a["raw"] if "raw" in a else dumps(a.get("body", {"error": {"message": "no"}}))
             self.reply(h, raw, "application/json", a["status"], a.get("headers", {}))

@@ -46,12 +46,18 @@ class Operator:
     """`millrace batch`: runs many commands in one process, because starting a process takes longer than most commands do.
     The process is replaced after a restart of MariaDB, which would have cut its connection."""
 
-    def __init__(self, directory, program, env):
+    def __init__(self, directory, program, env, log=None):
         self.server = directory / "pids/mariadb"
-        self.start = lambda: subprocess.Popen([program, "batch"], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.start = lambda: subprocess.Popen([program, "batch"], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
         self.process = self.started_for = None
 
     def run(self, *words):
+        answer = self.answer(*words)
+        assert "error" not in answer, f"millrace {words}: {answer}"
+        return answer
+
+    def answer(self, *words):
+        """What the command prints; {"error": …} where it fails."""
         server = self.server.read_text() if self.server.exists() else None
         if self.process is None or server != self.started_for:
             self.close()
@@ -59,9 +65,7 @@ class Operator:
         print(json.dumps([str(w) for w in words]), file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
         assert line, f"millrace batch ended at {words}"
-        answer = json.loads(line)
-        assert "error" not in answer, f"millrace {words}: {answer}"
-        return answer
+        return json.loads(line)
 
     def close(self):
         if self.process:
