@@ -662,7 +662,8 @@ static enum err do_all_pieces(struct team *team)
     pthread_t threads[AUDIT_CONNECTIONS_MAX];
     struct member members[AUDIT_CONNECTIONS_MAX];
     size_t started = 1;
-    for (size_t i = 0; i < team->contexts_n; i++)
+    members[0] = (struct member){team, &team->contexts[0]}; /* there is one at least */
+    for (size_t i = 1; i < team->contexts_n; i++)
         members[i] = (struct member){team, &team->contexts[i]};
     while (started < team->contexts_n &&
            pthread_create(&threads[started], NULL, do_pieces, &members[started]) == 0)
