@@ -125,7 +125,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON events             TO 'millrace_executor
 GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON credit_grants      TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT                 ON credit_parts       TO 'millrace_executor'@'localhost';
-GRANT UPDATE (number)                ON credit_ledger      TO 'millrace_executor'@'localhost';
+GRANT UPDATE (number, room)          ON credit_ledger      TO 'millrace_executor'@'localhost';
 GRANT SELECT, UPDATE                 ON ledger_numbers     TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON credit_sums        TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON credit_months      TO 'millrace_executor'@'localhost';

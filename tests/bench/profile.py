@@ -27,6 +27,13 @@ COUNTERS = {
     "log flushes": ["Innodb_os_log_fsyncs", "Innodb_log_writes"],
     "log bytes": ["Innodb_os_log_written"],
 }
+# Of information_schema.innodb_metrics, which MariaDB counts only if told to.
+METRICS = {
+    "pages split": ["index_page_splits"],
+    "pages reorganized": ["index_page_reorg_successful"],
+    "pages merged": ["index_page_merge_successful", "index_page_discards"],
+    "rows purged": ["purge_del_mark_records", "purge_upd_exist_or_extern_records"],
+}
 
 
 class Profile:
@@ -35,7 +42,8 @@ class Profile:
 
     def status(self):
         rows = dict(self.bench.stack.sql("SELECT LOWER(variable_name), variable_value FROM information_schema.global_status"))
-        return {name: sum(int(rows.get(v.lower(), 0)) for v in variables) for name, variables in COUNTERS.items()}
+        rows.update(self.bench.stack.sql("SELECT name, count FROM information_schema.innodb_metrics"))
+        return {name: sum(int(rows.get(v.lower(), 0)) for v in variables) for name, variables in {**COUNTERS, **METRICS}.items()}
 
     def runs(self):
         return int(self.bench.stack.sql_one("SELECT COUNT(*) FROM executions"))
@@ -65,6 +73,7 @@ def main():
     bench = Bench()
     try:
         bench.start()
+        bench.stack.sql("; ".join(f"SET GLOBAL innodb_monitor_enable = '{m}'" for names in METRICS.values() for m in names))
         profile = Profile(bench)
         for case in ("accept", "run-batch"):
             bench.run(case, 4)  # not counted: each worker compiles its program

@@ -1,1 +1,1 @@
-UPDATE credit_ledger SET number = ? WHERE workspace_id = ? AND id IN ([[?]])
+UPDATE credit_ledger SET number = ?, room = NULL WHERE workspace_id = ? AND id IN ([[?]])
