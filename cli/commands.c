@@ -16,11 +16,14 @@ const struct command commands[] = {
      "prints the runs by state, the age of the queue, the executors, Redis and the schema; exits with 1 if "
      "there is a problem"},
     {"setup", NULL, cmd_setup,
-     "[--check] [--listen ADDRESS:PORT] [--tls-listen PORT|none] [--tls-certificate FILE] [--tls-key FILE] "
+     "[--check] [--only PART,...] [--print settings|mariadb|redis|nginx|tls] [--listen ADDRESS:PORT] "
+     "[--tls-listen PORT|none] [--tls-certificate FILE] [--tls-key FILE] "
      "[--workspace NAME] [--credits N]",
      "makes what Millrace needs on one machine: passwords, settings, database, Redis, the site of nginx, "
      "services, and the first workspace with a key. It may be run again at any time; --check only says what "
-     "is missing, and exits with 1 then"},
+     "is missing, and exits with 1 then. --only does some parts (users, secrets, settings, database, redis, "
+     "certificate, nginx, workspace, services), for hosts and containers that have only some of the servers; "
+     "--print prints a file that it would write, and does nothing"},
     {"doctor", NULL, cmd_doctor, "[--quick api|executor|stream]",
      "examines settings, files, kernel, nginx, certificates, MariaDB, Redis and executors, and says of each "
      "finding what to do; exits with 1 if one is an error. --quick looks only at what one program needs on "
