@@ -10,6 +10,12 @@
 /* An id may tell another time than MariaDB's clock by this much; a request may also wait for some seconds. */
 enum { CLOCK_ERROR_MAX_MS = 600000 };
 
+/* True if the run gets a row in `run_times`. */
+static bool has_times(const struct run_request *req)
+{
+    return req->start_ms > 0 || req->expires_ms > 0;
+}
+
 static enum err insert_executions(struct db_tx *tx, struct accept_batch *b)
 {
     struct db_value *values = talloc_array(tx->ctx, struct db_value, b->n * STATES_INSERT_SET_COUNT);
@@ -51,6 +57,7 @@ static enum err insert_executions(struct db_tx *tx, struct accept_batch *b)
         v[STATES_INSERT_SET_TRACE_CONTEXT] =
             trace_is_set(&req->trace) ? db_bytes(&req->trace, TRACE_CONTEXT_SIZE) : db_null();
         v[STATES_INSERT_SET_TRACE_STATE] = span_value_or_null(req->trace_state);
+        v[STATES_INSERT_SET_SIDE_ROWS] = db_number(has_times(req) ? SIDE_ROWS_TIMES : 0);
     }
     return db_run_each(tx->db, tx->ctx, SQL_STATES_INSERT, NULL, 0, values, STATES_INSERT_SET_COUNT, rows,
                        NULL);
@@ -83,7 +90,7 @@ const char *accept_queued_data(void *ctx, const struct run_request *req)
 {
     json_object *data;
     char text[CLOCK_TEXT_SIZE];
-    if (req->start_ms == 0 && req->expires_ms == 0)
+    if (!has_times(req))
         return NULL;
     data = json_own(ctx, json_object_new_object());
     if (req->start_ms > 0)
@@ -121,7 +128,7 @@ static enum err insert_times(struct db_tx *tx, struct accept_batch *b)
     size_t times_n = 0, waits_n = 0;
     for (size_t i = 0; i < b->n; i++) {
         const struct run_request *req = b->entries[i].req;
-        if (!entry_is_new(&b->entries[i]) || (req->start_ms == 0 && req->expires_ms == 0))
+        if (!entry_is_new(&b->entries[i]) || !has_times(req))
             continue;
         struct db_value *v = &times[RUN_TIMES_PUT_SET_COUNT * times_n++];
         v[RUN_TIMES_PUT_SET_EXECUTION_ID] = db_id(&req->execution_id);
@@ -167,6 +174,22 @@ static enum err insert_children(struct db_tx *tx, struct accept_batch *b)
         return e;
     return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_CHILD_INSERT, NULL, 0, values,
                        EXECUTION_CHILD_INSERT_SET_COUNT, rows, NULL);
+}
+
+/* Before any row is inserted: these executions are older than those of the batch. */
+static enum err mark_retried(struct db_tx *tx, struct accept_batch *b)
+{
+    struct db_value values[ACCEPT_BATCH_MAX];
+    id retried[ACCEPT_BATCH_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        if (entry_is_new(&b->entries[i]) && id_is_set(&b->entries[i].req->retry_of))
+            retried[n++] = b->entries[i].req->retry_of;
+    }
+    n = id_sort_distinct(retried, n);
+    for (size_t i = 0; i < n; i++)
+        values[i] = db_id(&retried[i]);
+    return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_MARK_RETRIED, NULL, 0, values, 1, n, NULL);
 }
 
 static enum err insert_retries(struct db_tx *tx, struct accept_batch *b)
@@ -283,7 +306,9 @@ static enum err note_misdated(struct db_tx *tx, struct accept_batch *b)
 
 enum err accept_insert(struct db_tx *tx, struct accept_batch *b)
 {
-    enum err e = insert_executions(tx, b);
+    enum err e = mark_retried(tx, b);
+    if (e == OK)
+        e = insert_executions(tx, b);
     if (e == OK)
         e = insert_first_events(tx, b);
     if (e == OK)

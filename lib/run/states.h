@@ -93,6 +93,10 @@ enum step_status {
     STEP_STATUS_SKIPPED = 4,
 };
 
+/* Bits of executions.side_rows: it has a row in run_times, or one in execution_retries that says who retried
+ * it. */
+enum side_rows { SIDE_ROWS_TIMES = 1, SIDE_ROWS_RETRIES = 2 };
+
 enum responder_kind { KIND_WORKFLOW = 1, KIND_SKILL = 2 };
 enum run_source { SOURCE_STANDALONE = 1, SOURCE_CHAT = 2, SOURCE_WORKFLOW = 3, SOURCE_SKILL = 4 };
 

@@ -60,6 +60,24 @@ static enum err read_retries(struct db *db, void *ctx, struct execution *exec)
     return OK;
 }
 
+static enum err read_times(struct db *db, void *ctx, struct execution *exec)
+{
+    struct db_value arg = db_id(&exec->id);
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_EXECUTION_TIMES, &arg, 1, &rows);
+    if (e == OK && rows->count > 0) {
+        exec->start_at_ms = db_int(rows, 0, EXECUTION_TIMES_START_MS);
+        exec->expires_at_ms = db_int(rows, 0, EXECUTION_TIMES_EXPIRES_MS);
+    }
+    return e;
+}
+
+/* What side_rows says, or may say: all of them if it is not known. */
+static unsigned possible_side_rows(const struct db_cell *side_rows)
+{
+    return side_rows->is_null ? SIDE_ROWS_TIMES | SIDE_ROWS_RETRIES : (unsigned)side_rows->number;
+}
+
 enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *execution,
                        struct execution *exec_r)
 {
@@ -75,7 +93,10 @@ enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *
     exec_r->input = db_str(rows, 0, EXECUTION_GET_INPUT);
     exec_r->output = db_str(rows, 0, EXECUTION_GET_OUTPUT);
     exec_r->has_children = db_int(rows, 0, EXECUTION_GET_HAS_CHILDREN) != 0;
-    return db_cell(rows, 0, EXECUTION_GET_RETRY)->is_null ? OK : read_retries(db, ctx, exec_r);
+    unsigned side_rows = possible_side_rows(db_cell(rows, 0, EXECUTION_GET_SIDE_ROWS));
+    if (side_rows & SIDE_ROWS_TIMES)
+        e = read_times(db, ctx, exec_r);
+    return e == OK && side_rows & SIDE_ROWS_RETRIES ? read_retries(db, ctx, exec_r) : e;
 }
 
 enum err execution_kind(struct db *db, void *ctx, const id *workspace, const id *execution,

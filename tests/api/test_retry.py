@@ -49,6 +49,20 @@ def test_the_newest_hundred_retries_are_listed(stack, workspace, client):
     stack.sql(f"DELETE FROM execution_retries WHERE execution_id IN {tuple(older)}")
 
 
+def test_times_and_retries_are_shown_of_runs_of_older_programs(stack, workspace, client):
+    run = client.started(workspace.put_workflow(ECHO), {"x": 1}, ttl_seconds=3600)
+    client.finished(run)
+    second = retry(client, run).json()["execution_id"]
+    client.finished(second)
+    assert stack.sql(f"SELECT side_rows FROM executions WHERE id IN ('{run}', '{second}') ORDER BY id") == [["3"], ["0"]]
+    shown = client.get(f"/executions/{run}").json()
+    assert shown["retried_by"] == [second] and shown["expires_at"]
+    stack.sql(f"UPDATE executions SET side_rows = NULL WHERE id = '{run}'")
+    assert client.get(f"/executions/{run}").json() == shown
+    third = retry(client, run).json()["execution_id"]
+    assert client.get(f"/executions/{run}").json()["retried_by"] == [third, second]
+
+
 def test_failed_stopped_and_retried_runs_can_be_retried(workspace, client):
     run = client.started(workspace.put_workflow(FAIL))
     assert client.finished(run)["status"] == "failed"

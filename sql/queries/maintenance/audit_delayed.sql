@@ -13,7 +13,7 @@ FROM waits w
 LEFT JOIN run_times t ON t.execution_id = w.execution_id
 WHERE w.reason = 5 AND (t.start_ms IS NULL OR t.start_ms <> w.wake_ms)
 UNION ALL
-SELECT t.execution_id, 'has a row in run_times, but no execution'
+SELECT t.execution_id, IF(e.id IS NULL, 'has a row in run_times, but no execution', CONCAT('has a row in run_times, but side_rows is ', e.side_rows))
 FROM run_times t
 LEFT JOIN executions e ON e.id = t.execution_id
-WHERE e.id IS NULL
+WHERE e.id IS NULL OR e.side_rows & 1 = 0
