@@ -7,7 +7,6 @@
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "fcgi/http/request_body.h"
-#include "fcgi/http/slow.h"
 #include "json/json.h"
 #include "json/json_raw.h"
 
@@ -85,7 +84,7 @@ static bool reject_rpc(struct request *r, const struct rpc *rpc, enum mcp_error_
 static bool parse_message(struct request *r, struct rpc *rpc, json_object **message_r)
 {
     const char *why = "the body is empty";
-    if (!request_body_is_json(r) || (r->body_size > SLOW_JSON_BYTES && !slow_begin(r)))
+    if (!request_body_is_json(r))
         return false;
     /* one level more than a body of run-async: the arguments stand in `params` */
     if (r->body_size == 0 || json_parse(r, r->body, r->body_size, JSON_DEPTH_MAX + 1, message_r, &why) != OK)

@@ -176,7 +176,7 @@ static void accept_request(struct request *r, const struct run_request *req, str
     struct app *app = r->app;
     if (accept_group_takes(
             req)) /* what follows is one wait for a shared COMMIT; a larger request writes much alone */
-        slow_end(r);
+        slow_end(r->app);
     if (app->accepts) {
         accept_group_run(app->accepts, r, req, answer);
         r->batch = (int)accept_group_last_batch(app->accepts);

@@ -127,7 +127,7 @@ bool workflow_form_read(struct request *r, struct workflow_change *c)
         return false;
     json_raw_member(r->body, r->body_size, "program", &c->program.at, &c->program.size);
     enum err e = program_compile(r, json_get(body, "program"), &hooks, &program, c->problems);
-    slow_end(r);
+    slow_end(r->app);
     c->compiled = program;
     if (e == OK && !form_check_credits(r, c))
         return false;

@@ -283,7 +283,7 @@ int h_answer_send(struct request *r)
     }
     if (!find_ticket(&a) || !find_question(&a) || !read_answer(&a, &req.data))
         return r->reply.status;
-    slow_end(r);
+    slow_end(r->app);
     req.workspace_id = a.ticket.workspace_id;
     req.execution_id = a.ticket.execution_id;
     req.name = a.ticket.name;

@@ -24,7 +24,7 @@ static bool read_data(struct request *r, json_object **data_r, struct span *text
     *data_r = NULL;
     if (r->body_size == 0)
         return true;
-    if (!request_body_is_json(r) || (r->body_size > SLOW_JSON_BYTES && !slow_begin(r)))
+    if (!request_body_is_json(r))
         return false;
     *text_r = (struct span){r->body, r->body_size};
     return json_parse(r, r->body, r->body_size, JSON_DEPTH_MAX, data_r, &why) == OK ||
@@ -137,7 +137,7 @@ int h_signal_send(struct request *r)
         return reply_err(r, e);
     if (!check_data(r, &exec, req.name, data))
         return reject_or_replay(r, req.idempotency_key, req.fingerprint);
-    slow_end(r);
+    slow_end(r->app);
     req.sender = sender(r);
     req.delivered = response(r, &req.execution_id, req.name, "delivered");
     req.kept = response(r, &req.execution_id, req.name, "kept");

@@ -211,7 +211,7 @@ int h_signal_ticket(struct request *r)
         return reply_err(r, e);
     if (!check_choices(r, &exec, q.name, choices))
         return reply_rejected(r);
-    slow_end(r);
+    slow_end(r->app);
     signal_ticket_hash(token, q.hash);
     return reply_verdict(r, &q, token, signal_ticket_create(r->app->db, &q, &limit), limit);
 }

@@ -278,11 +278,11 @@ static bool decide_chunk(struct batch *b, size_t first, size_t n)
     }
     for (int tries = 0; tries < VALIDATE_TRIES && c->n > 0; tries++) {
         validate_chunk(b, c, tries > 0);
-        slow_end(b->r);
+        slow_end(b->r->app);
         if (c->n > 0)
             accept_chunk(b, c);
     }
-    slow_end(b->r);
+    slow_end(b->r->app);
     talloc_free(c);
     failpoint("batch.after_chunk");
     bool all = true;
@@ -415,7 +415,7 @@ static bool read_items(struct request *r, struct batch *b)
 {
     struct span *items = talloc_array(r, struct span, RUN_BATCH_ITEMS_MAX);
     const char *why;
-    if (!request_body_is_json(r) || (r->body_size > SLOW_JSON_BYTES && !slow_begin(r)))
+    if (!request_body_is_json(r))
         return false;
     ssize_t n =
         json_raw_split(r->body ? r->body : "", r->body_size, "items", items, RUN_BATCH_ITEMS_MAX, &why);
@@ -438,7 +438,7 @@ int h_workflow_run_batch(struct request *r)
     if (!request_path_id(r, 0, &b.batch.responder_id) || !read_items(r, &b) ||
         !request_idempotency(r, &b.batch.key.key, fingerprint))
         return reply_rejected(r);
-    slow_end(r);
+    slow_end(r->app);
     b.batch.batch_id = id_new();
     b.batch.workspace_id = b.batch.key.workspace_id = r->access.workspace_id;
     b.batch.key.fingerprint = fingerprint;

@@ -219,8 +219,7 @@ bool request_form(struct request *r, struct query_item *items, size_t max, size_
                           "The form is not valid percent-encoded UTF-8, or has more than %zu fields.", max);
 }
 
-/* CONTENT_LENGTH, -1 if it is not a number. nginx also sends it for a chunked body that it buffers. */
-static int64_t content_length(const struct request *r)
+int64_t request_content_length(const struct request *r)
 {
     const char *text = request_param(r, "CONTENT_LENGTH");
     if (!text || !*text)
@@ -233,7 +232,7 @@ static int64_t content_length(const struct request *r)
 
 bool request_read_body(struct request *r, struct FCGX_Stream *in, size_t max)
 {
-    int64_t length = content_length(r);
+    int64_t length = request_content_length(r);
     if (length > (int64_t)max)
         return request_reject(r, 413, "body_too_large", "The body is larger than %zu bytes.", max);
     size_t want = length > 0 ? (size_t)length : 0;
@@ -296,7 +295,7 @@ static int read_in_time(struct request *r, char *buffer, size_t size)
 
 ssize_t request_read_chunk(struct request *r, char *buffer, size_t size)
 {
-    int64_t length = content_length(r);
+    int64_t length = request_content_length(r);
     const char *length_text = request_param(r, "CONTENT_LENGTH");
     int n = r->in ? read_in_time(r, buffer, size) : 0;
     if (n < 0) {

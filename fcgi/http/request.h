@@ -120,6 +120,9 @@ struct request {
  * parses method, path and query. *ok_r is false if that fails. */
 struct request *request_new(void *ctx, struct app *app, char **params, bool *ok_r);
 
+/* CONTENT_LENGTH; 0 if there is none, -1 if it is not a number. nginx also sends it for a chunked body that
+ * it buffers. */
+int64_t request_content_length(const struct request *r);
 /* Reads the whole body: exactly CONTENT_LENGTH octets, at most `max`. False if it is larger or incomplete. */
 bool request_read_body(struct request *r, struct FCGX_Stream *in, size_t max) WARN_UNUSED;
 

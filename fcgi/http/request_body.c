@@ -74,11 +74,15 @@ bool request_json(struct request *r, json_object **object_r)
         return true;
     if (!request_body_is_json(r))
         return false;
-    if (r->body_size > SLOW_JSON_BYTES && !slow_begin(r))
-        return false;
     if (json_parse(r, r->body, r->body_size, JSON_DEPTH_MAX, object_r, &why) != OK)
         return request_reject(r, 400, "invalid_json", "Invalid JSON: %s.", why);
     if (!json_object_is_type(*object_r, json_type_object))
         return request_reject(r, 400, "invalid_request", "The body must be a JSON object.");
     return true;
+}
+
+bool request_body_has_turn(struct request *r, size_t max)
+{
+    int64_t length = request_content_length(r);
+    return length <= SLOW_JSON_BYTES || length > (int64_t)max || slow_begin(r);
 }

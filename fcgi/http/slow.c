@@ -110,9 +110,9 @@ bool slow_begin(struct request *r)
     return false;
 }
 
-void slow_end(struct request *r)
+void slow_end(const struct app *app)
 {
     long_slices_set(false);
-    if (r->app && r->app->shared)
-        slow_share_end(&r->app->shared->slow, r->app->slot);
+    if (app && app->shared)
+        slow_share_end(&app->shared->slow, app->slot);
 }

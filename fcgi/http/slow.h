@@ -1,6 +1,6 @@
 /* The turn of a slow request: one whose caller-controlled work may take more than a millisecond of a
  * processor. The rule and its limits: fcgi/shared/slow_share.h. A request takes its turn before that work and
- * holds it until slow_end, or until its reply was sent. */
+ * holds it until slow_end, or until its memory was freed after the reply. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,11 +9,12 @@
 #include "fcgi/http/route.h"
 #include "store/quota.h"
 
+struct app;
 struct request;
 
 enum {
     /* JSON of more bytes may take a millisecond to parse twice and to check: 100 ns a byte if it consists of
-     * empty objects (measured). */
+     * empty objects (measured). Such a body is not read before the request's turn either. */
     SLOW_JSON_BYTES = 8 * 1024,
     /* Units of work of a validation that take a millisecond (schema/schema.h). */
     SLOW_VALIDATION = 20000,
@@ -39,5 +40,5 @@ int slow_read(struct request *r, route_handler *handler);
 /* How many places of a share the workspace of the request may have at most. The limits are read again after 5
  * s; the last ones apply while MariaDB is away. */
 unsigned request_share_limit(struct request *r, enum quota quota);
-/* Ends the turn: what follows is short, or is limited elsewhere. */
-void slow_end(struct request *r);
+/* Ends the turn of this worker's request, if it has one: what follows is short, or is limited elsewhere. */
+void slow_end(const struct app *app);

@@ -285,7 +285,8 @@ static bool check_request(struct request *r, struct FCGX_Stream *in)
         return false;
     }
     r->in = route->flags & ROUTE_STREAM ? in : NULL;
-    return route->body_max == 0 || !in || request_read_body(r, in, route->body_max);
+    return route->body_max == 0 || !in ||
+           (request_body_has_turn(r, route->body_max) && request_read_body(r, in, route->body_max));
 }
 
 void route_request(struct request *r, struct FCGX_Stream *in)

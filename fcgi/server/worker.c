@@ -259,12 +259,12 @@ static void answer_request(struct app *app, FCGX_Request *fcgi)
     reply_send(r, fcgi->out);
     finish_connection(
         fcgi); /* before the log and the key's last use, so that the client need not wait for them */
-    slow_end(r);
     log_request(r);
     auth_record_use(r);
     if (r->after_reply)
         r->after_reply(r);
     talloc_free(r);
+    slow_end(app); /* not before: freeing the values of a megabyte takes as long as parsing them */
     atomic_store(&app->shared->current[app->slot].set, false);
 }
 
