@@ -65,9 +65,10 @@ static int64_t rows_read(const struct request *r)
 
 /* A time alone does not tell a slow read: on a busy host every read takes long, and callers that read little
  * must not wait for each other. */
-static int read_in_turn(struct request *r, route_handler *handler)
+static int read_in_turn(struct request *r, route_handler *handler, bool was_cut)
 {
     struct slow_share *share = &r->app->shared->slow;
+    const id *workspace = &r->access.workspace_id;
     int64_t limit_us = r->app->config->api.slow_read_ms * 1000;
     if (!slow_begin(r))
         return r->reply.status;
@@ -76,8 +77,19 @@ static int read_in_turn(struct request *r, route_handler *handler)
     int64_t took_us = clock_boot_us() - began_us;
     if (took_us >= SLOW_READ_SURE * limit_us ||
         (took_us >= limit_us && (rows < 0 || rows_read(r) - rows >= SLOW_READ_ROWS)))
-        slow_share_note_reader(share, &r->access.workspace_id, clock_boot_ms());
+        slow_share_note_reader(share, workspace, clock_boot_ms());
+    else if (was_cut)
+        slow_share_note_delayed(share, workspace, clock_boot_ms());
     return status;
+}
+
+/* How long a statement of a read may take before it is the read's turn. */
+static unsigned first_limit_ms(const struct request *r)
+{
+    const struct app *app = r->app;
+    unsigned limit_ms = (unsigned)app->config->api.slow_read_ms;
+    bool delayed = slow_share_is_delayed(&app->shared->slow, &r->access.workspace_id, clock_boot_ms());
+    return delayed ? SLOW_READ_SURE * limit_ms : limit_ms;
 }
 
 int slow_read(struct request *r, route_handler *handler)
@@ -87,16 +99,16 @@ int slow_read(struct request *r, route_handler *handler)
     if (!app || !app->shared || !id_is_set(workspace))
         return handler(r);
     if (slow_share_is_reader(&app->shared->slow, workspace, clock_boot_ms()))
-        return read_in_turn(r, handler);
+        return read_in_turn(r, handler, false);
     size_t headers_n = r->reply.headers_n;
-    db_limit_reads(app->db, (unsigned)app->config->api.slow_read_ms);
+    db_limit_reads(app->db, first_limit_ms(r));
     int status = handler(r);
     bool was_cut = db_was_cut(app->db);
     db_limit_reads(app->db, 0);
     if (!was_cut)
         return status;
     drop_reply(r, headers_n);
-    return read_in_turn(r, handler);
+    return read_in_turn(r, handler, true);
 }
 
 bool slow_begin(struct request *r)

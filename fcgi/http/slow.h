@@ -35,7 +35,8 @@ bool slow_begin(struct request *r);
 /* Answers a request by a handler that only reads. Its statements of MariaDB end after api.slow_read_ms; if
  * one does, what the handler replied is dropped, and it is called again with the request's turn. If it was
  * slow by itself (SLOW_READ_ROWS), further requests of the workspace take their turn first for a while.
- * Returns the status. */
+ * Otherwise the host delays what reads little: further ones of the workspace have SLOW_READ_SURE times as
+ * long for a while, so that they are not executed twice. Returns the status. */
 int slow_read(struct request *r, route_handler *handler);
 /* How many places of a share the workspace of the request may have at most. The limits are read again after 5
  * s; the last ones apply while MariaDB is away. */

@@ -40,20 +40,48 @@ static size_t reader_place(uint64_t hash)
     return hash % SLOW_SHARE_READERS;
 }
 
-void slow_share_note_reader(struct slow_share *share, const id *workspace, int64_t now_ms)
+/* The place of a workspace, which another one may have had. */
+static struct slow_reader *take_reader_place(struct slow_share *share, const id *workspace)
 {
     uint64_t hash = id_hash_nonzero(workspace);
     struct slow_reader *reader = &share->readers[reader_place(hash)];
-    atomic_fetch_add(&share->slow_reads, 1);
-    atomic_store(&reader->until_ms, now_ms + SLOW_SHARE_READER_MS);
+    if (atomic_load(&reader->workspace) == hash)
+        return reader;
+    atomic_store(&reader->until_ms, 0);
+    atomic_store(&reader->delayed_until_ms, 0);
     atomic_store(&reader->workspace, hash);
+    return reader;
+}
+
+/* NULL: nothing is remembered of the workspace. */
+static const struct slow_reader *find_reader(const struct slow_share *share, const id *workspace)
+{
+    uint64_t hash = id_hash_nonzero(workspace);
+    const struct slow_reader *reader = &share->readers[reader_place(hash)];
+    return atomic_load(&reader->workspace) == hash ? reader : NULL;
+}
+
+void slow_share_note_reader(struct slow_share *share, const id *workspace, int64_t now_ms)
+{
+    atomic_fetch_add(&share->slow_reads, 1);
+    atomic_store(&take_reader_place(share, workspace)->until_ms, now_ms + SLOW_SHARE_READER_MS);
 }
 
 bool slow_share_is_reader(const struct slow_share *share, const id *workspace, int64_t now_ms)
 {
-    uint64_t hash = id_hash_nonzero(workspace);
-    const struct slow_reader *reader = &share->readers[reader_place(hash)];
-    return atomic_load(&reader->workspace) == hash && now_ms < atomic_load(&reader->until_ms);
+    const struct slow_reader *reader = find_reader(share, workspace);
+    return reader && now_ms < atomic_load(&reader->until_ms);
+}
+
+void slow_share_note_delayed(struct slow_share *share, const id *workspace, int64_t now_ms)
+{
+    atomic_store(&take_reader_place(share, workspace)->delayed_until_ms, now_ms + SLOW_SHARE_READER_MS);
+}
+
+bool slow_share_is_delayed(const struct slow_share *share, const id *workspace, int64_t now_ms)
+{
+    const struct slow_reader *reader = find_reader(share, workspace);
+    return reader && now_ms < atomic_load(&reader->delayed_until_ms);
 }
 
 /* True if another workspace has sent a request lately. */

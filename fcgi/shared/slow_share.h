@@ -52,11 +52,11 @@ struct slow_share {
     _Atomic uint64_t waited, rejected, slow_reads;
     /* By worker slot. */
     struct slow_place places[SLOW_SHARE_SLOTS];
-    /* Workspaces whose reads were slow lately: a hash, and until when (clock_boot_ms); by the hash, so that
-     * two may take each other's place. */
+    /* Workspaces whose reads were slow lately, or were ended early without being slow: a hash, and until when
+     * that is remembered (clock_boot_ms); by the hash, so that two may take each other's place. */
     struct slow_reader {
         _Atomic uint64_t workspace;
-        _Atomic int64_t until_ms;
+        _Atomic int64_t until_ms, delayed_until_ms;
     } readers[SLOW_SHARE_READERS];
     /* The two workspaces that were seen last: a hash, and when (clock_boot_ms). */
     struct {
@@ -71,6 +71,10 @@ void slow_share_note(struct slow_share *share, const id *workspace, int64_t now_
 void slow_share_note_reader(struct slow_share *share, const id *workspace, int64_t now_ms);
 /* True if one was lately. */
 bool slow_share_is_reader(const struct slow_share *share, const id *workspace, int64_t now_ms);
+/* Records that a read of the workspace was ended early and then was not slow: the host delays its reads. */
+void slow_share_note_delayed(struct slow_share *share, const id *workspace, int64_t now_ms);
+/* True if one was lately. */
+bool slow_share_is_delayed(const struct slow_share *share, const id *workspace, int64_t now_ms);
 /* Takes a place for the worker of `slot`, and waits until it is the request's turn. True at once if the
  * worker has a place already. False if the workspace has too many places, or if its turn has not come within
  * `wait_ms`; the worker has no place then. `workers` is the number of workers of the pool, `most` how many

@@ -147,6 +147,31 @@ Test(slow_share, a_workspace_whose_read_was_slow_is_known_for_a_while)
     cr_assert_not(slow_share_is_reader(&fresh, &theirs, 1000));
 }
 
+Test(slow_share, remembers_for_a_while_that_the_reads_of_a_workspace_were_delayed)
+{
+    static struct slow_share fresh;
+    id mine = id_new(), theirs = id_new();
+    cr_assert_not(slow_share_is_delayed(&fresh, &mine, 1000));
+    slow_share_note_delayed(&fresh, &mine, 1000);
+    cr_assert(slow_share_is_delayed(&fresh, &mine, 1000 + SLOW_SHARE_READER_MS - 1));
+    cr_assert_not(slow_share_is_delayed(&fresh, &mine, 1000 + SLOW_SHARE_READER_MS));
+    cr_assert_not(slow_share_is_delayed(&fresh, &theirs, 1000));
+    cr_assert_not(slow_share_is_reader(&fresh, &mine, 1000), "that is not a slow reader");
+}
+
+Test(slow_share, forgets_the_workspace_whose_place_another_one_takes)
+{
+    static struct slow_share fresh;
+    id mine = id_new(), theirs;
+    do
+        theirs = id_new();
+    while (id_hash_nonzero(&theirs) % SLOW_SHARE_READERS != id_hash_nonzero(&mine) % SLOW_SHARE_READERS);
+    slow_share_note_delayed(&fresh, &mine, 1000);
+    slow_share_note_reader(&fresh, &theirs, 1000);
+    cr_assert_not(slow_share_is_delayed(&fresh, &theirs, 1000));
+    cr_assert_not(slow_share_is_delayed(&fresh, &mine, 1000));
+}
+
 Test(slow_share, a_workspace_runs_no_more_than_its_own_limit)
 {
     static struct slow_share fresh = {.processors = 8};
