@@ -11,9 +11,13 @@
 
 #include "base/backoff.h"
 #include "base/clock.h"
+#include "executor/io/disk_thread.h"
+#include "service/compute_thread.h"
 #include "json/json.h"
 
 enum { LOG_MAX = 16 * 1024 * 1024, PATIENCE_MS = 20000, PAUSE_FIRST_MS = 250, PAUSE_MOST_MS = 2000 };
+/* checks of a validation on the disk thread: about a millisecond */
+enum { OUTPUT_CHECKS_INLINE = 20000 };
 /* no limit of our own: the runner has limited the artifacts */
 #define ARTIFACT_MAX (INT64_C(1) << 40)
 
@@ -42,31 +46,85 @@ static char *read_output_file(struct outputs_job *j, const char *path, size_t ma
     return n < 0 || size > max ? NULL : text;
 }
 
-static void validate_outputs(struct outputs_job *j)
+/* Sets outputs, or why they are not valid. ERR_LIMIT: a larger budget may decide otherwise. */
+static enum err check_outputs(struct outputs_job *j, char *text, size_t size, long budget)
 {
-    char *path = talloc_asprintf(j, "%s/stdout", j->run_dir);
+    const struct schema *schema = cached_skill_manifest(j->skill)->outputs;
     struct schema_problems wrong = {0};
-    json_object *value;
-    const char *why = "too large";
-    size_t size;
-    char *text = read_output_file(j, path, MANIFEST_OUTPUT_MAX, &size);
-    enum err e = text ? json_parse(j, text, size, JSON_DEPTH_MAX, &value, &why) : ERR_LIMIT;
-    if (e == OK && json_object_is_type(value, json_type_object))
-        e = schema_validate(j, cached_skill_manifest(j->skill)->outputs, value, &wrong);
-    j->reason = e == ERR_LIMIT && text ? REASON_LIMIT_EXCEEDED : REASON_OUTPUTS_INVALID;
-    if (text && size == 0) {
-        j->why =
-            "the command printed nothing on standard output, where its outputs are expected: one JSON object";
-    } else if (e != OK && wrong.count == 0) {
+    json_object *value = NULL;
+    const char *why = NULL;
+    void *scratch = talloc_new(j);
+    enum err e = json_parse(scratch, text, size, JSON_DEPTH_MAX, &value, &why);
+    bool is_object = e == OK && json_object_is_type(value, json_type_object);
+    if (is_object)
+        e = schema_validate_within(scratch, schema, value, budget, &wrong);
+    j->reason = e == ERR_LIMIT ? REASON_LIMIT_EXCEEDED : REASON_OUTPUTS_INVALID;
+    if (!value)
         j->why = talloc_asprintf(j, "the outputs could not be parsed: %s", why);
-    } else if (!json_object_is_type(value, json_type_object)) {
+    else if (!is_object)
         j->why = "the outputs are not a single JSON object";
-    } else if (e != OK) {
+    else if (e != OK && wrong.count > 0)
         j->why = talloc_asprintf(j, "the outputs do not match the manifest's schema: %s %s",
                                  wrong.items[0].pointer, wrong.items[0].message);
-    } else {
+    else if (e != OK)
+        j->why = "the outputs could not be validated";
+    else
         j->outputs = text;
+    talloc_free(scratch);
+    return e;
+}
+
+/* What is small is checked at once, as the disk thread may use no more than a few milliseconds for it. */
+static void read_outputs(struct outputs_job *j)
+{
+    size_t size;
+    char *text = read_output_file(j, talloc_asprintf(j, "%s/stdout", j->run_dir), MANIFEST_OUTPUT_MAX, &size);
+    j->reason = REASON_OUTPUTS_INVALID;
+    if (!text) {
+        j->why = "the outputs could not be parsed: too large";
+    } else if (size == 0) {
+        j->why =
+            "the command printed nothing on standard output, where its outputs are expected: one JSON object";
+    } else if (size > COMPUTE_INLINE_MAX || check_outputs(j, text, size, OUTPUT_CHECKS_INLINE) == ERR_LIMIT) {
+        j->unchecked = text;
+        j->unchecked_size = size;
     }
+}
+
+/* --- the compute thread --- */
+
+struct outputs_check {
+    struct compute_job compute; /* first */
+    /* below the check */
+    struct outputs_job *of;
+};
+
+static void check_outputs_work(struct compute_job *compute)
+{
+    struct outputs_job *j = ((struct outputs_check *)compute)->of;
+    (void)check_outputs(j, j->unchecked, j->unchecked_size, SCHEMA_BUDGET_DEFAULT); /* `why` says it */
+}
+
+static void on_outputs_checked(struct compute_job *compute)
+{
+    struct outputs_job *j = talloc_steal(NULL, ((struct outputs_check *)compute)->of);
+    talloc_free(compute);
+    j->collected(j);
+}
+
+static void on_files_collected(struct job *job)
+{
+    struct outputs_job *j = (struct outputs_job *)job;
+    if (!j->unchecked) {
+        j->collected(j);
+        return;
+    }
+    struct outputs_check *check = talloc_zero(NULL, struct outputs_check);
+    check->compute = (struct compute_job){.workspace_id = cached_skill_row(j->skill)->workspace_id,
+                                          .work = check_outputs_work,
+                                          .done = on_outputs_checked};
+    check->of = talloc_steal(check, j);
+    compute_submit(j->compute, &check->compute);
 }
 
 /* --- blobs --- */
@@ -158,7 +216,7 @@ static void collect_outputs_work(struct job *job, struct db_thread_ctx *thread_c
     struct copies copies = {0};
     (void)thread_ctx;
     if (j->want_outputs)
-        validate_outputs(j);
+        read_outputs(j);
     j->failed = copy_outputs(j, &copies) != OK || publish_blobs(&copies) != OK;
 }
 
@@ -166,7 +224,8 @@ struct outputs_job *outputs_job_new(struct executor *exec, struct cached_skill *
                                     const char *work_parent, json_object *found)
 {
     struct outputs_job *j = talloc_zero(NULL, struct outputs_job);
-    j->job = (struct job){.kind = JOB_CALL, .work = collect_outputs_work};
+    j->job = (struct job){.kind = JOB_CALL, .work = collect_outputs_work, .done = on_files_collected};
+    j->compute = exec->compute;
     j->blobs = exec->blobs;
     j->skill = cached_skill_ref(skill);
     j->run_dir = talloc_strdup(j, run_dir);
@@ -174,4 +233,9 @@ struct outputs_job *outputs_job_new(struct executor *exec, struct cached_skill *
     j->artifact_list = json_object_get(found);
     talloc_set_destructor(j, outputs_job_destroy);
     return j;
+}
+
+void outputs_job_submit(struct executor *exec, struct outputs_job *j)
+{
+    disk_thread_submit(exec->disk_thread, &j->job);
 }

@@ -1,5 +1,6 @@
-/* A job of the disk thread: collects what a command's run has left. The outputs are read and checked against
- * the manifest's schema; the artifacts and the log become blobs. */
+/* Collects what a command's run has left. The disk thread reads the outputs, and the artifacts and the log
+ * become blobs. The outputs are checked against the manifest's schema: there if they are small, otherwise by
+ * the compute thread, because other runs wait for the disk thread. */
 #pragma once
 
 #include "executor/cache/skills.h"
@@ -19,6 +20,16 @@ struct outputs_job {
     json_object *artifact_list;
     /* false: the command failed, and only artifacts and log are collected */
     bool want_outputs;
+    /* On the loop, when everything is collected and checked; frees the job. Only the loop touches it, and
+     * `arg`, also while the job is out. */
+    void (*collected)(struct outputs_job *j);
+    void *arg;
+
+    /* --- between the threads --- */
+    struct compute_thread *compute;
+    /* what the command printed, if it is not checked yet; otherwise NULL */
+    char *unchecked;
+    size_t unchecked_size;
 
     /* --- results --- */
     /* artifacts or log could not be stored */
@@ -36,7 +47,7 @@ struct outputs_job {
     struct blob_id log;
 };
 
-/* The caller sets want_outputs, job.done and job.arg, and submits the job to the disk thread. `artifact_list`
- * may be NULL. */
+/* The caller sets want_outputs, `collected` and `arg`, and submits the job. `artifact_list` may be NULL. */
 struct outputs_job *outputs_job_new(struct executor *exec, struct cached_skill *skill, const char *run_dir,
                                     const char *work_parent, json_object *artifact_list);
+void outputs_job_submit(struct executor *exec, struct outputs_job *j);

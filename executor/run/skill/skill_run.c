@@ -36,8 +36,10 @@ struct skill_run {
     struct warm_worker *warm;
     /* the job of a warm skill was given to its process */
     bool job_started;
-    /* staging files or collecting outputs: its `arg` is cleared if the run is freed first */
+    /* staging files: its `arg` is cleared if the run is freed first */
     struct job *running_job;
+    /* collecting outputs */
+    struct outputs_job *outputs;
     struct spawn_ticket ticket;
     /* set after this host could not get the files or the package: the run is handed back then */
     struct timer hand_back;
@@ -191,14 +193,13 @@ static void put_outputs(struct active_run *run, struct outputs_job *j, const str
     add_refused_event(run, e->record, j->missing_n);
 }
 
-static void on_outputs_collected(struct job *job)
+static void on_outputs_collected(struct outputs_job *j)
 {
-    struct outputs_job *j = (struct outputs_job *)job;
-    struct skill_ending *e = job->arg;
+    struct skill_ending *e = j->arg;
     struct active_run *run = e->run;
     if (run && !run->ending) {
         struct skill_run *s = run->state;
-        s->running_job = NULL;
+        s->outputs = NULL;
         warm_worker_give_back(s->warm, e->reusable);
         s->warm = NULL;
         put_outputs(run, j, e);
@@ -265,10 +266,10 @@ static void on_command_ended(void *arg, json_object *record)
     if (e->verdict.reason == REASON_INTERNAL)
         log_error("skill.runner_failed", "execution=%s message=\"%s\"", run->row.id.text, e->verdict.error);
     j->want_outputs = e->verdict.reason == 0;
-    j->job.done = on_outputs_collected;
-    j->job.arg = e;
-    s->running_job = &j->job;
-    disk_thread_submit(run->exec->disk_thread, &j->job);
+    j->collected = on_outputs_collected;
+    j->arg = e;
+    s->outputs = j;
+    outputs_job_submit(run->exec, j);
 }
 
 /* --- starting the runner --- */
@@ -504,11 +505,10 @@ static void begin_skill(struct active_run *run)
 static void hand_over_outputs_job(struct active_run *run)
 {
     struct skill_run *s = run->state;
-    struct skill_ending *e = s->running_job->arg;
+    struct skill_ending *e = s->outputs->arg;
     e->run = NULL;
     if (executor_may_record(run->exec)) {
-        stopped_skill_take_outputs(run, s->cached_skill, (struct outputs_job *)s->running_job,
-                                   e->wallclock_ms, s->run_dir, s->warm);
+        stopped_skill_take_outputs(run, s->cached_skill, s->outputs, e->wallclock_ms, s->run_dir, s->warm);
         s->run_dir = NULL;
         s->warm = NULL;
     }
@@ -517,9 +517,10 @@ static void hand_over_outputs_job(struct active_run *run)
 static void detach_running_job(struct active_run *run)
 {
     struct skill_run *s = run->state;
-    if (s->running_job && s->running_job->done == on_outputs_collected)
+    if (s->outputs)
         hand_over_outputs_job(run);
-    else if (s->running_job)
+    s->outputs = NULL;
+    if (s->running_job)
         s->running_job->arg = NULL;
     s->running_job = NULL;
 }
@@ -556,7 +557,7 @@ static void cancel_skill(struct active_run *run)
 static bool skill_has_inflight_effect(const struct active_run *run)
 {
     const struct skill_run *s = run->state;
-    return s->runner || s->running_job;
+    return s->runner || s->running_job || s->outputs;
 }
 
 const struct run_kind skill_run_kind = {

@@ -3,7 +3,6 @@
 #include <talloc.h>
 
 #include "base/log.h"
-#include "executor/io/disk_thread.h"
 #include "executor/run/skill/collect_outputs.h"
 #include "json/json.h"
 
@@ -81,10 +80,9 @@ static void submit_late_usage(const struct stopped_skill *s, struct outputs_job 
     db_thread_submit(s->exec->db_thread, &j->job);
 }
 
-static void on_stopped_outputs_collected(struct job *job)
+static void on_stopped_outputs_collected(struct outputs_job *outputs)
 {
-    struct outputs_job *outputs = (struct outputs_job *)job;
-    struct stopped_skill *s = job->arg;
+    struct stopped_skill *s = outputs->arg;
     submit_late_usage(s, outputs);
     warm_worker_give_back(s->warm, false);
     talloc_free(s);
@@ -93,8 +91,8 @@ static void on_stopped_outputs_collected(struct job *job)
 static void attach_outputs_job(struct stopped_skill *s, struct outputs_job *outputs, int64_t wallclock_ms)
 {
     s->wallclock_ms = wallclock_ms;
-    outputs->job.done = on_stopped_outputs_collected;
-    outputs->job.arg = s;
+    outputs->collected = on_stopped_outputs_collected;
+    outputs->arg = s;
 }
 
 static void on_stopped_command_ended(void *arg, json_object *record)
@@ -105,7 +103,7 @@ static void on_stopped_command_ended(void *arg, json_object *record)
         warm_worker_forget(s->warm);
     s->warm = record ? s->warm : NULL;
     attach_outputs_job(s, outputs, json_object_get_int64(json_get(record, "wallclock_ms")));
-    disk_thread_submit(s->exec->disk_thread, &outputs->job);
+    outputs_job_submit(s->exec, outputs);
     sandbox_permit_unref(s->sandbox);
     s->sandbox = NULL;
     slots_return_detached(s->exec->slots);
