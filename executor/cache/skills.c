@@ -132,10 +132,7 @@ enum err compiled_skills_find_within(struct compiled_skills *all, struct db *db,
         return e;
     int64_t price = row_r->price;
     struct cached_skill *s = compiled_cache_get(all->cache, &row_r->id, row_r->version);
-    if (!s && !row_r->manifest)
-        e = skill_get_version(db, ctx, workspace, &row_r->id, row_r->version, row_r);
-    if (e == OK)
-        e = s ? usable(s, skill_r) : compile_within(all, row_r, bytes_left, skill_r);
+    e = s ? usable(s, skill_r) : compile_within(all, row_r, bytes_left, skill_r);
     if (e == OK)
         (*skill_r)->row.price = price; /* the operator may have changed it; only this thread reads it */
     return e;

@@ -25,7 +25,8 @@ enum err compiled_skills_get_within(struct compiled_skills *all, struct db *db, 
                                     const id *workspace, const id *skill, int version, size_t text_max,
                                     size_t *bytes_left, struct cached_skill **skill_r,
                                     struct skill *row_r) WARN_UNUSED;
-/* The current version, by the skill's slug. */
+/* The current version, by the skill's slug; a manifest of more than *bytes_left bytes is not read, and
+ * row_r->manifest is NULL then. */
 enum err compiled_skills_find_within(struct compiled_skills *all, struct db *db, void *ctx,
                                      const id *workspace, const char *slug, size_t *bytes_left,
                                      struct cached_skill **skill_r, struct skill *row_r) WARN_UNUSED;

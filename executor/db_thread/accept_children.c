@@ -61,37 +61,44 @@ static enum err check_child_inputs(struct db_thread_ctx *thread_ctx, struct chil
     return check->e;
 }
 
-static enum err compile_for_child(struct db_thread_ctx *thread_ctx, struct child_job *j,
-                                  struct compile_source *source)
+/* The children of a large program read its text once: those that come while it is compiled wait for it. */
+static enum err load_child_program(struct db_thread_ctx *thread_ctx, struct child_job *j,
+                                   size_t *compile_left, struct cached_program **program_r)
 {
-    source->workspace_id = j->request.workspace_id;
-    j->is_out = true;
-    compile_for_job(thread_ctx, source, &j->job);
-    return ERR_RETRY;
+    const struct run_request *req = &j->request;
+    struct compile_source source = {
+        .workspace_id = req->workspace_id, .responder = req->responder_id, .version = req->version};
+    j->is_out = compile_wait(thread_ctx->compiling, &req->responder_id, req->version, &j->job);
+    if (j->is_out)
+        return ERR_RETRY;
+    void *scratch = talloc_new(NULL);
+    enum err e = compiled_programs_get_within(thread_ctx->programs, thread_ctx->db, scratch,
+                                              &req->responder_id, req->version, INT64_MAX, compile_left,
+                                              program_r, &source.program, &source.program_size);
+    if (e == ERR_LIMIT) {
+        compile_for_job(thread_ctx, &source, &j->job);
+        j->is_out = true;
+        e = ERR_RETRY;
+    }
+    talloc_free(scratch);
+    return e;
 }
 
 static enum err prepare_child_workflow(struct db_thread_ctx *thread_ctx, struct child_job *j,
                                        size_t *compile_left)
 {
     struct child_schema by = {.what = "workflow"};
-    struct compile_source source = {0};
-    void *scratch = talloc_new(NULL);
     enum err e = load_child_version(thread_ctx, j);
-    by.responder = source.responder = j->request.responder_id;
-    by.version = source.version = j->request.version;
     if (e == OK)
-        e = compiled_programs_get_within(thread_ctx->programs, thread_ctx->db, scratch, &by.responder,
-                                         by.version, INT64_MAX, compile_left, &by.program, &source.program,
-                                         &source.program_size);
-    if (e == ERR_LIMIT)
-        e = compile_for_child(thread_ctx, j, &source);
-    if (e == OK) {
-        j->request.credits_asked = cached_program_compiled(by.program)->credits_micro;
-        by.schema = cached_program_compiled(by.program)->inputs;
-        e = check_child_inputs(thread_ctx, j, &by);
-    }
+        e = load_child_program(thread_ctx, j, compile_left, &by.program);
+    if (e != OK)
+        return e;
+    by.responder = j->request.responder_id;
+    by.version = j->request.version;
+    j->request.credits_asked = cached_program_compiled(by.program)->credits_micro;
+    by.schema = cached_program_compiled(by.program)->inputs;
+    e = check_child_inputs(thread_ctx, j, &by);
     cached_program_unref(by.program);
-    talloc_free(scratch);
     return e;
 }
 
@@ -132,8 +139,9 @@ static enum err find_child_skill(struct db_thread_ctx *thread_ctx, struct child_
     if (e == ERR_NOT_FOUND)
         j->why = talloc_asprintf(j, "the workspace has no skill %s", j->slug);
     if (e == ERR_LIMIT) {
-        struct compile_source source = {.responder = row.id, .version = row.version, .skill = &row};
-        e = compile_for_child(thread_ctx, j, &source);
+        e = compile_skill_for_job(thread_ctx, &j->request.workspace_id, &row, &j->job);
+        j->is_out = e == OK;
+        e = e == OK ? ERR_RETRY : e;
     }
     talloc_free(scratch);
     return e;

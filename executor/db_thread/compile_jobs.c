@@ -128,21 +128,45 @@ void compile_submit(struct compile_jobs *all, struct compile_job *job)
     compute_returns_submit(all->returns, &job->compute);
 }
 
+bool compile_wait(struct compile_jobs *all, const id *responder, int version, struct job *waiting)
+{
+    struct compile_job *job = find_out(all, responder, version);
+    if (job && waiting)
+        STAILQ_INSERT_TAIL(&job->waiting, &waiting->queued, next);
+    return job;
+}
+
 void compile_for_job(struct db_thread_ctx *thread_ctx, const struct compile_source *source,
                      struct job *waiting)
 {
-    struct compile_job *job = find_out(thread_ctx->compiling, &source->responder, source->version);
-    if (job) {
-        STAILQ_INSERT_TAIL(&job->waiting, &waiting->queued, next);
+    if (compile_wait(thread_ctx->compiling, &source->responder, source->version, waiting))
         return;
-    }
     size_t bytes = compile_source_estimate(source);
-    job = compile_job_new(NULL, source);
+    struct compile_job *job = compile_job_new(NULL, source);
     /* what a running run waits for is compiled in any case */
     if (compiled_programs_admit(thread_ctx->programs, bytes))
         compile_job_count(job, thread_ctx->memory, bytes);
-    STAILQ_INSERT_TAIL(&job->waiting, &waiting->queued, next);
+    if (waiting)
+        STAILQ_INSERT_TAIL(&job->waiting, &waiting->queued, next);
     compile_submit(thread_ctx->compiling, job);
+}
+
+enum err compile_skill_for_job(struct db_thread_ctx *thread_ctx, const id *workspace, const struct skill *row,
+                               struct job *waiting)
+{
+    struct skill whole = *row;
+    struct compile_source source = {
+        .workspace_id = *workspace, .responder = row->id, .version = row->version, .skill = &whole};
+    enum err e = OK;
+    if (compile_wait(thread_ctx->compiling, &row->id, row->version, waiting))
+        return OK;
+    void *scratch = talloc_new(NULL);
+    if (!row->manifest)
+        e = skill_get_version(thread_ctx->db, scratch, workspace, &row->id, row->version, &whole);
+    if (e == OK)
+        compile_for_job(thread_ctx, &source, waiting);
+    talloc_free(scratch);
+    return e;
 }
 
 struct compile_job *compile_take(struct compile_jobs *all)

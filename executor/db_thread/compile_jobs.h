@@ -1,6 +1,7 @@
 /* Large programs and manifests that the compute thread compiles, so that neither the transaction that claims
  * their runs nor any commit waits for it. Such a run stays queued and is claimed when what it needs is in the
- * cache; a job that needs it is done then. Database thread only, except where it says otherwise. */
+ * cache; a job that needs it is done then. Used by the thread that owns the cache, the database thread or the
+ * maintenance thread, except where it says otherwise. */
 #pragma once
 
 #include "base/memory_budget.h"
@@ -59,9 +60,17 @@ void compile_job_count(struct compile_job *job, struct memory_budget *memory, si
 bool compile_join(struct compile_jobs *all, const id *responder, int version, const id *run);
 /* Takes over the job. */
 void compile_submit(struct compile_jobs *all, struct compile_job *job);
+/* True: this version is being compiled, and `waiting` is taken over. Its text need not be read then.
+ * `waiting` may be NULL here and below: nobody. */
+bool compile_wait(struct compile_jobs *all, const id *responder, int version, struct job *waiting);
 /* Takes over `waiting`, and compiles the version unless that is being done. */
 void compile_for_job(struct db_thread_ctx *thread_ctx, const struct compile_source *source,
                      struct job *waiting);
+/* The same for a skill as compiled_skills_find_within has left it. Its manifest is read if it was not and the
+ * version is not being compiled already. Otherwise than OK, the error of the query, `waiting` is not taken
+ * over. */
+enum err compile_skill_for_job(struct db_thread_ctx *thread_ctx, const id *workspace, const struct skill *row,
+                               struct job *waiting) WARN_UNUSED;
 /* A finished job, which the caller frees; NULL: none. */
 struct compile_job *compile_take(struct compile_jobs *all);
 /* Puts the result into the cache. */

@@ -497,10 +497,9 @@ static enum err load_tool(struct load_model_job *j, struct db_thread_ctx *thread
     enum err e = compiled_skills_find_within(thread_ctx->skills, thread_ctx->db, scratch, &j->workspace, slug,
                                              &j->compile_left, &j->tools[j->tools_n], &row);
     if (e == ERR_LIMIT) {
-        struct compile_source source = {
-            .workspace_id = j->workspace, .responder = row.id, .version = row.version, .skill = &row};
-        j->job.waits = true;
-        compile_for_job(thread_ctx, &source, &j->job);
+        e = compile_skill_for_job(thread_ctx, &j->workspace, &row, &j->job);
+        j->job.waits = e == OK;
+        e = e == OK ? ERR_LIMIT : e;
     }
     talloc_free(scratch);
     return e;
