@@ -1,6 +1,7 @@
 /* Validates the inputs of children by the schema of their workflow or skill. A validation that may
- * exceed the budget of the database thread goes to the compute thread, and the child waits for it. Only the
- * database thread calls these functions, except where one says otherwise. */
+ * exceed the budget of the database thread goes to the compute thread, and the child waits for it. One thread
+ * calls these functions, except where one says otherwise; what schedules and bulk jobs start is validated by
+ * them in the same way, for the maintenance thread (executor/lease/run_target.h). */
 #pragma once
 
 #include "executor/db_thread/child_job.h"

@@ -1,6 +1,6 @@
-/* Jobs that the database thread submits to the compute thread, and which come back to the database thread
- * instead of the loop. A kind of such jobs has its own list (compile_jobs.h, child_checks.h). Database thread
- * only, except where it says otherwise. */
+/* Jobs that another thread than the loop submits to the compute thread, and which come back to that thread:
+ * the database thread or the maintenance thread. A kind of such jobs has its own list (compile_jobs.h,
+ * child_checks.h), which one thread uses, except where it says otherwise. */
 #pragma once
 
 #include "service/compute_thread.h"

@@ -153,15 +153,10 @@ static void purge_one(struct bulk_slice *s, const id *execution)
 
 /* --- retry --- */
 
-struct program_source {
-    struct run_targets *targets;
-    struct db *db;
-};
-
 static enum err read_program(void *arg, const id *workflow, int version, const struct program **program_r)
 {
-    const struct program_source *source = arg;
-    return run_targets_program(source->targets, source->db, workflow, version, program_r);
+    const struct bulk_slice *s = arg;
+    return run_targets_program(s->w->targets, &s->job->workspace_id, workflow, version, program_r);
 }
 
 /* BULK_NO_REASON: the error is *e_r. */
@@ -169,12 +164,11 @@ static enum bulk_reason plan_workflow(struct bulk_slice *s, const struct executi
                                       struct run_request *req, enum err *e_r)
 {
     const struct bulk_job *job = s->job;
-    struct program_source source = {s->w->targets, s->db};
-    const struct retry_programs programs = {read_program, &source};
+    const struct retry_programs programs = {read_program, s};
     const struct retry_from from = {.step = job->from};
     const char *why;
     req->pinned = !job->is_current;
-    *e_r = job->is_current ? run_target_workflow(s->w->targets, s->db, s->ctx, req)
+    *e_r = job->is_current ? run_target_workflow(s->w->targets, s->ctx, req)
                            : workflow_version_prices(s->db, s->ctx, &req->workspace_id, &req->responder_id,
                                                      req->version, &req->credits_asked, &req->price);
     if (*e_r != OK)
@@ -229,8 +223,9 @@ static void add_retry(struct bulk_slice *s, const id *execution)
         decide(s, execution, BULK_FAILED, reason);
     else if (e == ERR_INTERNAL)
         decide(s, execution, BULK_FAILED, BULK_INTERNAL);
-    else
+    else if (e != ERR_RETRY || !run_targets_are_out(s->w->targets))
         delay(s, BULK_NO_REASON, BUSY_MS);
+    /* otherwise the compute thread has it: it stays pending, and the next items go to that thread, too */
 }
 
 static void take_verdict(struct bulk_slice *s, const struct run_request *req, enum run_verdict verdict)
@@ -384,6 +379,7 @@ enum err bulk_worker_step(struct bulk_worker *w, struct db *db, struct redis *re
         s->ctx = ctx;
         s->job = &job;
         s->until_ms = clock_boot_ms() + SLICE_MS;
+        run_targets_begin(w->targets, db);
         e = run_slice(s, n_r);
         if (e != OK)
             e = defer(s, e);

@@ -411,17 +411,17 @@ struct maintenance_timer *maintenance_timer_start(void *ctx, struct executor *ex
                                               .wait_days = exec->config->billing.rollup_wait_days};
     m->feed_keep_ms = exec->config->stream.feed_hours * 3600000;
     m->blobs = blob_store_open(m, exec->config, NULL);
-    struct run_targets *targets = run_targets_new(m);
     m->share_limits = exec->share_limits;
     m->limits_step = (struct worker_step){.worker = "maintenance", .name = "share_limits"};
-    m->scheduler = scheduler_new(m, targets, exec->otlp);
-    m->bulk = bulk_worker_new(m, exec->config, targets, exec->otlp);
     m->bulk_keep_ms = exec->config->bulk.keep_days * 86400000;
     m->db = db_new(NULL, db);
     m->redis = redis_new(NULL, exec->config->redis.socket);
     for (size_t t = 0; t < TASKS; t++)
         m->steps[t] = (struct worker_step){.worker = "maintenance", .name = tasks[t].name};
     m->queue = thread_queue_new(m, exec->base, &queue);
+    struct run_targets *targets = run_targets_new(m, exec->compute, m->queue);
+    m->scheduler = scheduler_new(m, targets, exec->otlp);
+    m->bulk = bulk_worker_new(m, exec->config, targets, exec->otlp);
     if (m->queue && thread_queue_start(m->queue))
         return m;
     log_error("maintenance.start_failed", "errno=%d", errno);

@@ -16,5 +16,6 @@ struct maintenance_timer *maintenance_timer_start(void *ctx, struct executor *ex
                                                   const struct db_settings *db);
 /* No transaction begins after the current one. NULL-safe. */
 void maintenance_timer_end(struct maintenance_timer *m);
-/* Ends the thread; waits for its transaction. Before the loop is freed. NULL-safe. */
+/* Ends the thread; waits for its transaction. After the end of the compute thread, which wakes it, and before
+ * the loop is freed. NULL-safe. */
 void maintenance_timer_stop(struct maintenance_timer *m);

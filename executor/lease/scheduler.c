@@ -54,14 +54,16 @@ static struct run_request base_request(void *ctx, const struct schedule *schedul
     };
 }
 
-/* False: MariaDB could not answer, so the occurrence stays due. */
-static bool prepare_occurrence(struct scheduler *s, struct db *db, void *ctx, const struct schedule *schedule,
+/* False: MariaDB could not answer, or the compute thread is not finished with it, so the occurrence stays
+ * due.
+ */
+static bool prepare_occurrence(struct scheduler *s, void *ctx, const struct schedule *schedule,
                                struct run_request *req)
 {
     enum err e = OK;
     if (!req->occurrence.refused)
-        e = schedule->skill ? run_target_skill(s->targets, db, ctx, schedule->skill, req)
-                            : run_target_workflow(s->targets, db, ctx, req);
+        e = schedule->skill ? run_target_skill(s->targets, ctx, schedule->skill, req)
+                            : run_target_workflow(s->targets, ctx, req);
     if (e == ERR_NOT_FOUND)
         req->occurrence.refused = OCCURRENCE_ARCHIVED;
     else if (e == ERR_INVALID)
@@ -106,13 +108,13 @@ struct scheduler_batch {
     size_t n;
 };
 
-static void add_occurrence(struct scheduler *s, struct db *db, void *ctx, struct scheduler_batch *b,
+static void add_occurrence(struct scheduler *s, void *ctx, struct scheduler_batch *b,
                            const struct schedule *schedule, const struct occurrence *o)
 {
     struct run_request *req = &b->requests[b->n];
     *req = base_request(ctx, schedule, o);
     (void)otlp_decide(s->otlp, &req->execution_id, NULL, NULL, &req->trace);
-    b->n += prepare_occurrence(s, db, ctx, schedule, req);
+    b->n += prepare_occurrence(s, ctx, schedule, req);
 }
 
 static enum err gather_due(struct scheduler *s, struct db *db, void *ctx, struct scheduler_batch *b)
@@ -127,7 +129,7 @@ static enum err gather_due(struct scheduler *s, struct db *db, void *ctx, struct
             continue;
         }
         struct occurrence o = schedule_due_occurrence(&list[i], &timing);
-        add_occurrence(s, db, ctx, b, &list[i], &o);
+        add_occurrence(s, ctx, b, &list[i], &o);
     }
     return e;
 }
@@ -152,7 +154,7 @@ static enum err gather_waiting(struct scheduler *s, struct db *db, void *ctx, st
             .next_ms = list[i].next_ms,
             .due_ms = list[i].due_ms,
         };
-        add_occurrence(s, db, ctx, b, &list[i], &o);
+        add_occurrence(s, ctx, b, &list[i], &o);
     }
     return e;
 }
@@ -186,6 +188,7 @@ void scheduler_step(struct scheduler *s, struct db *db, struct redis *redis, siz
     const struct run_request *requests[ACCEPT_GROUP_MAX];
     struct run_answer answers[ACCEPT_GROUP_MAX];
     size_t done = 0;
+    run_targets_begin(s->targets, db);
     gather(s, db, ctx, b);
     for (size_t i = 0; i < b->n; i++)
         requests[i] = &b->requests[i];
@@ -195,6 +198,6 @@ void scheduler_step(struct scheduler *s, struct db *db, struct redis *redis, siz
             done += finish_occurrence(db, redis, ctx, &b->requests[i], &answers[i]);
     }
     *n_r = done;
-    *more_r = done > 0;
+    *more_r = done > 0 || run_targets_are_out(s->targets);
     talloc_free(ctx);
 }

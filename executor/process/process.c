@@ -534,13 +534,13 @@ static void tear_down_process(struct process *p)
     struct executor *exec = &p->exec;
     claimer_end(p->exec.claimer);
     claimer_join(p->exec.claimer);
+    if (exec->compute)
+        compute_thread_end(exec->compute); /* it wakes the maintenance thread and the database thread */
     maintenance_timer_stop(p->maintenance);
     webhook_worker_stop(p->webhooks);
     push_worker_stop(p->pushes);
     if (exec->lease)
         lease_end(exec->lease); /* no more is watched: the loop has ended */
-    if (exec->compute)
-        compute_thread_end(exec->compute); /* it wakes the database thread */
     if (exec->db_thread)
         db_thread_stop(exec->db_thread);
     if (exec->disk_thread)

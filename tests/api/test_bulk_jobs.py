@@ -107,6 +107,23 @@ def test_retry_from_a_step_of_the_current_version(stack, workspace, client):
     audit(stack)
 
 
+def test_retry_with_large_inputs_by_the_current_version(stack, workspace, client):
+    """The compute thread validates them; the items wait for it."""
+    workflow, runs = failed_runs(workspace, client, 5, inputs={"l": list(range(5000))})
+    program = {"inputs": {"properties": {"l": {"items": {"type": "integer"}}}},
+               "steps": [{"name": "a", "type": "transform", "value": ["word"] * 8000}]}
+    assert client.put(f"/workflows/{workflow}", json={"name": "n", "program": program}).status_code == 200
+    job = done(client, "retry", {"workflow_id": workflow, "state": "failed"}, version="current")
+    assert counts(job) == (5, 5, 0, 0, 0)
+    for item in items(client, job):
+        assert client.finished(item["new_execution_id"])["state"] == "succeeded"
+    program["inputs"]["properties"]["l"]["maxItems"] = 4999
+    assert client.put(f"/workflows/{workflow}", json={"name": "n", "program": program}).status_code == 200
+    job = done(client, "retry", {"workflow_id": workflow, "state": "failed"}, version="current")
+    assert counts(job) == (5, 0, 0, 5, 0) and job["progress"]["reasons"]["failed"] == {"invalid_inputs": 5}
+    audit(stack)
+
+
 def test_retry_of_a_skill_and_of_a_child(stack, workspace, client):
     probe(workspace, "raise SystemExit(3)")
     run = Space(workspace).started("probe")

@@ -238,6 +238,20 @@ def test_interval_of_the_api_is_started(workspace):
     assert occurrences[-1]["state"] == "started" and client.finished(occurrences[-1]["execution_id"])["status"] == "success"
 
 
+def test_large_inputs_of_a_large_program_are_started(stack, workspace):
+    """The compute thread compiles the program and validates the inputs, while maintenance goes on."""
+    client, words = workspace.client(), ["word"] * 8000
+    def program(kind):
+        return {"inputs": {"properties": {"l": {"items": {"type": kind}}}}, "steps": [{"name": "a", "type": "transform", "value": words}]}
+    workflow = workspace.put_workflow(program("integer"))
+    schedule = made(client, workflow, every_seconds=10, inputs={"l": list(range(20000))})["id"]
+    run = decided(stack, schedule)[0][3]
+    assert client.finished(run)["status"] == "success"
+    assert client.put(f"/workflows/{workflow}", json={"name": "n", "program": program("string")}).status_code == 200
+    rejected = eventually(lambda: [o for o in occurrences(stack, schedule) if o[2] == 6], what="an occurrence whose inputs are invalid")
+    assert rejected[0][1::2] == (5, "NULL")
+
+
 @pytest.mark.parametrize("status, body", [
     (400, {}), (400, {"cron": "* * * * *", "every_seconds": 60}), (422, {"cron": "* * * *"}), (422, {"cron": "0 0 30 2 *"}),
     (422, {"cron": "* * * * *", "timezone": "Mars/Olympus"}), (400, {"every_seconds": 9}), (400, {"every_seconds": 1.5}),
