@@ -138,7 +138,8 @@ class Stack:
         # queue_ms: on a slow machine, a test that sends many requests at once must not be rejected as overload
         # nginx.: all clients of a test share one address
         self.settings = {"api.workers": "4", "api.queue_ms": "5000", "executor.outgoing_allow": "127.0.0.0/8", "executor.models_allow": "127.0.0.0/8",
-                         "nginx.address_connections": "10000", "nginx.address_requests": "1000000", "nginx.address_burst": "10000", "api.unknown_keys_per_s": "1000000",
+                         "nginx.address_connections": "10000", "nginx.address_requests": "1000000", "nginx.address_burst": "10000", "nginx.address_bodies": "10000",
+                         "nginx.address_body_rate": "1000000", "api.unknown_keys_per_s": "1000000",
                          **(settings or {})}
         # MILLRACE_STACK: leftovers() finds processes that outlive the stack by it
         self.env = {**os.environ, "MILLRACE_CONFIG": str(self.dir / "millrace.ini"), "MILLRACE_BIN": str(BIN),

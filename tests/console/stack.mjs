@@ -55,7 +55,7 @@ export class Stack {
         stack.url = `http://127.0.0.1:${stack.port}`;
         stack.env = { ...process.env, MILLRACE_CONFIG: `${stack.dir}/millrace.ini` };
         const settings = ["api.workers=4", "api.queue_ms=5000", "api.unknown_keys_per_s=1000000", "executor.outgoing_allow=127.0.0.0/8",
-            "nginx.address_connections=10000", "nginx.address_requests=1000000", "nginx.address_burst=10000"];
+            "nginx.address_connections=10000", "nginx.address_requests=1000000", "nginx.address_burst=10000", "nginx.address_bodies=10000", "nginx.address_body_rate=1000000"];
         try {
             await stack.script("start", "--port", String(stack.port), ...settings.flatMap((s) => ["--set", s]));
         } catch (error) {

@@ -1,15 +1,18 @@
 """Clients without a key hold connections: half-sent bodies, HTTP/2 streams with half-sent bodies, and slow readers. A client that opens
-more connections than its address may have is refused; a client of another address is not."""
+more connections than its address may have is refused; a client of another address is not. Of large bodies an address may send fewer."""
 import contextlib
 import socket
 import ssl
 import struct
 import threading
 
+from stack import eventually
+
 TLS = True
 CONNECTIONS = 300
 ADDRESS = ("127.0.0.2", 0)  # the victim has 127.0.0.1; clients of one address share its rate limit
-HEADER = b"POST /api/v1/workflows HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{"
+HEADER = b"POST /api/v1/workflows HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99999\r\n\r\n{"
+LARGE = HEADER.replace(b" 99999", b" 1000000")
 
 
 @contextlib.contextmanager
@@ -49,7 +52,7 @@ def hpack(name, value):
 
 HEADERS = b"".join(hpack(n, v) for n, v in (
     (b":method", b"POST"), (b":scheme", b"https"), (b":path", b"/api/v1/workflows"), (b":authority", b"x"),
-    (b"content-type", b"application/json"), (b"content-length", b"100000")))
+    (b"content-type", b"application/json"), (b"content-length", b"99999")))
 STREAMS = 60  # nginx allows 64 on one connection
 
 
@@ -109,7 +112,7 @@ def refusals(sockets):
     for s in sockets:
         s.setblocking(False)
         with contextlib.suppress(BlockingIOError, ConnectionResetError):
-            count += s.recv(1000).startswith(b"HTTP/1.1 429 ")
+            count += s.recv(1000, socket.MSG_PEEK).startswith(b"HTTP/1.1 429 ")
     return count
 
 
@@ -129,6 +132,22 @@ def one_address(port):
             s.close()
 
 
+@contextlib.contextmanager
+def large_bodies(port):
+    """200 half-sent bodies of a megabyte from 127.0.0.2, which may have 64; 65 wait for the rate of 50 a second before that."""
+    sockets = []
+    for _ in range(200):
+        s = socket.create_connection(("127.0.0.1", port), 10, ADDRESS)
+        s.sendall(LARGE)
+        sockets.append(s)
+    try:
+        yield sockets
+        eventually(lambda: refusals(sockets) == 136, what="the refusal of all bodies but 64")
+    finally:
+        for s in sockets:
+            s.close()
+
+
 def test_half_sent_requests_close_no_door(stack, beside):
     beside(half_sent(stack.port))
 
@@ -139,6 +158,10 @@ def test_half_sent_streams_close_no_door(stack, beside):
 
 def test_slow_readers_close_no_door(stack, beside):
     beside(slow_readers(stack.port))
+
+
+def test_an_address_has_a_limit_of_large_bodies(stack, beside):
+    beside(large_bodies(stack.port))
 
 
 def test_an_address_has_a_limit_of_its_own(stack, beside):
