@@ -61,14 +61,16 @@ void gzip_stream_store(struct gzip_stream *stream, struct evbuffer *out, const c
 {
     if (size == 0)
         return;
-    add_chunk_head(out, size + (size + STORED_MAX - 1) / STORED_MAX * STORED_HEAD);
+    unsigned char head[STORED_HEAD];
+    add_chunk_head(out, size + ((size + STORED_MAX - 1) / STORED_MAX + 1) * STORED_HEAD);
     for (size_t at = 0; at < size; at += STORED_MAX) {
-        unsigned char head[STORED_HEAD];
         size_t n = size - at < STORED_MAX ? size - at : STORED_MAX;
         stored_head(head, n, false);
         evbuffer_add(out, head, sizeof head);
         evbuffer_add(out, text + at, n);
     }
+    stored_head(head, 0, false);
+    evbuffer_add(out, head, sizeof head);
     add_chunk_end(out);
     stream->checksum = (uint32_t)crc32_z(stream->checksum, (const Bytef *)text, size);
     stream->size += (uint32_t)size;

@@ -1,7 +1,9 @@
 /* A stream of server-sent events as a gzip file (RFC 1952). It consists of blocks (RFC 1951) that begin and
  * end at an octet and refer to nothing before them. Therefore a block that was compressed once fits into any
  * stream, and a thousand streams of the same text cost one compression. A text for a single stream is stored
- * as it is: 5 octets more. Each call adds one chunk of HTTP, which a client can read at once.
+ * as it is: 10 octets more, 5 of them for an empty block at its end, where a decoder that keeps what it has
+ * decoded gives it out, as the one of a compressed block does. Each call adds one chunk of HTTP, which a
+ * client can read at once.
  *
  * Loop thread only, but gzip_block_make: any thread. */
 #pragma once

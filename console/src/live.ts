@@ -31,7 +31,7 @@ export function useStream(path: string, active: boolean, message: (m: Message) =
                 setLive({ connected: false });
             }
         })();
-        return () => { document.removeEventListener("visibilitychange", hidden); end.abort(); stream.abort(); };
+        return () => { document.removeEventListener("visibilitychange", hidden); end.abort(); stream.abort(); setLive({ connected: false }); };
     }, [path, active]);
     return live;
 }

@@ -32,10 +32,13 @@ void shared_answer_put(struct shared_answer *a, int64_t key, int64_t began_ms, i
                        const char *bytes, size_t size)
 {
     int64_t took_ms = now_ms - began_ms, keep_ms = took_ms * SHARED_ANSWER_TIMES;
-    if (took_ms < SHARED_ANSWER_SLOW_MS || size > sizeof a->bytes || !begin_writing(a, now_ms))
+    if (took_ms < SHARED_ANSWER_SLOW_MS || size > sizeof a->bytes || began_ms < atomic_load(&a->began_ms) ||
+        !begin_writing(a, now_ms))
         return;
     unsigned version = atomic_load(&a->version) | 1U; /* a worker may have died while it wrote */
     atomic_store(&a->version, version);
+    atomic_thread_fence(memory_order_release); /* what follows is seen later than the odd version */
+    atomic_store(&a->began_ms, began_ms);
     a->key = key;
     a->size = size;
     memcpy(a->bytes, bytes, size);
@@ -43,7 +46,8 @@ void shared_answer_put(struct shared_answer *a, int64_t key, int64_t began_ms, i
     if (began_ms <= atomic_load(&a->dropped_ms))
         atomic_store(&a->until_ms, 0);
     atomic_store(&a->version, version + 1);
-    atomic_store(&a->writing_ms, 0);
+    int_least64_t own_ms = now_ms; /* unless another worker has taken this one for dead */
+    atomic_compare_exchange_strong(&a->writing_ms, &own_ms, 0);
 }
 
 void shared_answer_drop(struct shared_answer *a, int64_t now_ms)

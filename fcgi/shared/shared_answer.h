@@ -1,7 +1,7 @@
 /* An answer that takes long to read and is the same for everyone who may read it, such as the load of all
  * workspaces. The workers of a host use it again for fifty times as long as its reading took, and for 5 s at
- * most. However many ask for it, together they cost at most about a fiftieth of a processor; and what is read
- * in an instant, as on a small installation, is always new. Lives in the memory that the workers share;
+ * most. Those who ask while it is read anew read it themselves. What is read in an instant, as on a small
+ * installation, is always new. Lives in the memory that the workers share;
  * without locks. */
 #pragma once
 
@@ -26,8 +26,8 @@ struct shared_answer {
     atomic_uint version;
     /* since when a worker writes; 0: none does */
     atomic_int_least64_t writing_ms;
-    /* until when it may be used */
-    atomic_int_least64_t until_ms;
+    /* when its reading began, and until when it may be used */
+    atomic_int_least64_t began_ms, until_ms;
     /* when it was dropped last */
     atomic_int_least64_t dropped_ms;
     /* what was asked for */
