@@ -223,7 +223,7 @@ static void add_retry(struct bulk_slice *s, const id *execution)
         decide(s, execution, BULK_FAILED, reason);
     else if (e == ERR_INTERNAL)
         decide(s, execution, BULK_FAILED, BULK_INTERNAL);
-    else if (e != ERR_RETRY || !run_targets_are_out(s->w->targets))
+    else if (e != ERR_RETRY || !run_targets_have_deferred(s->w->targets))
         delay(s, BULK_NO_REASON, BUSY_MS);
     /* otherwise the compute thread has it: it stays pending, and the next items go to that thread, too */
 }

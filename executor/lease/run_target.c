@@ -14,6 +14,9 @@
 enum {
     /* Validations that are out, or whose results nobody has taken. */
     CHECKS_MAX = 64,
+    /* Programs and manifests that are being compiled: more would push each other out of the caches before
+     * they are used. */
+    COMPILING_MAX = 3,
     /* A result that nobody has taken for so long is not needed: the schedule or the job has changed. */
     CHECK_KEPT_MS = 60000,
 };
@@ -37,6 +40,8 @@ struct run_targets {
     size_t kept_n;
     /* Programs and manifests that are being compiled. */
     size_t compiling_n;
+    /* This turn could not wait for something any longer. */
+    bool has_deferred;
     int64_t wait_until_ms;
     /* What run_targets_program has read last; NULL: nothing. */
     struct cached_program *read;
@@ -119,22 +124,22 @@ void run_targets_begin(struct run_targets *targets, struct db *db)
     int64_t now_ms = clock_boot_ms();
     targets->thread_ctx.db = db;
     targets->wait_until_ms = now_ms + TARGETS_WAIT_MS;
+    targets->has_deferred = false;
     take_computed(targets);
     for (struct target_check *check;
          (check = oldest_result(targets)) && now_ms - check->began_ms > CHECK_KEPT_MS;)
         forget_check(targets, check);
 }
 
-bool run_targets_are_out(struct run_targets *targets)
+bool run_targets_have_deferred(const struct run_targets *targets)
 {
-    struct target_check *check;
-    take_computed(targets);
-    TAILQ_FOREACH(check, &targets->kept, link)
-    {
-        if (check->child.is_out)
-            return true;
-    }
-    return targets->compiling_n > 0;
+    return targets->has_deferred;
+}
+
+static enum err defer_limit(struct run_targets *targets, enum err e)
+{
+    targets->has_deferred |= e == ERR_LIMIT;
+    return e == ERR_LIMIT ? ERR_RETRY : e;
 }
 
 /* --- programs and manifests --- */
@@ -145,12 +150,13 @@ static enum err find_program(struct run_targets *targets, const id *workspace, c
     struct db_thread_ctx *c = &targets->thread_ctx;
     struct compile_source source = {.workspace_id = *workspace, .responder = *workflow, .version = version};
     size_t left = COMPUTE_INLINE_MAX;
+    size_t text_max = targets->compiling_n < COMPILING_MAX ? INT64_MAX : COMPUTE_INLINE_MAX;
     if (compile_wait(c->compiling, workflow, version, NULL))
         return ERR_LIMIT;
     void *scratch = talloc_new(NULL);
-    enum err e = compiled_programs_get_within(c->programs, c->db, scratch, workflow, version, INT64_MAX,
-                                              &left, program_r, &source.program, &source.program_size);
-    if (e == ERR_LIMIT) {
+    enum err e = compiled_programs_get_within(c->programs, c->db, scratch, workflow, version, text_max, &left,
+                                              program_r, &source.program, &source.program_size);
+    if (e == ERR_LIMIT && source.program) {
         compile_for_job(c, &source, NULL);
         targets->compiling_n++;
     }
@@ -166,7 +172,7 @@ static enum err get_program(struct run_targets *targets, const id *workspace, co
         take_computed(targets);
         e = find_program(targets, workspace, workflow, version, program_r);
     } while (e == ERR_LIMIT && await_computed(targets));
-    return e == ERR_LIMIT ? ERR_RETRY : e;
+    return defer_limit(targets, e);
 }
 
 /* The skill's current version, which may have another id if the skill was removed and installed again. */
@@ -179,7 +185,8 @@ static enum err find_skill(struct run_targets *targets, const id *workspace, con
     void *scratch = talloc_new(NULL);
     enum err e =
         compiled_skills_find_within(c->skills, c->db, scratch, workspace, slug, &left, skill_r, &row);
-    if (e == ERR_LIMIT && !compile_wait(c->compiling, &row.id, row.version, NULL)) {
+    if (e == ERR_LIMIT && targets->compiling_n < COMPILING_MAX &&
+        !compile_wait(c->compiling, &row.id, row.version, NULL)) {
         enum err submitted = compile_skill_for_job(c, workspace, &row, NULL);
         targets->compiling_n += submitted == OK;
         e = submitted == OK ? ERR_LIMIT : submitted;
@@ -196,7 +203,7 @@ static enum err get_skill(struct run_targets *targets, const id *workspace, cons
         take_computed(targets);
         e = find_skill(targets, workspace, slug, skill_r);
     } while (e == ERR_LIMIT && await_computed(targets));
-    return e == ERR_LIMIT ? ERR_RETRY : e;
+    return defer_limit(targets, e);
 }
 
 /* --- inputs --- */
@@ -280,7 +287,7 @@ static enum err check_inputs(struct run_targets *targets, struct run_request *re
         take_computed(targets);
         e = find_result(targets, req, by);
     } while (e == ERR_LIMIT && await_computed(targets));
-    return e == ERR_LIMIT ? ERR_RETRY : e;
+    return defer_limit(targets, e);
 }
 
 /* --- targets --- */

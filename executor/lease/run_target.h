@@ -22,9 +22,9 @@ enum { TARGETS_WAIT_MS = 50 };
 struct run_targets *run_targets_new(void *ctx, struct compute_thread *compute, struct thread_queue *queue);
 /* Begins a turn, whose connection is `db`. */
 void run_targets_begin(struct run_targets *targets, struct db *db);
-/* True if the compute thread has something of this turn or of an earlier one: the next turn should come soon.
- */
-bool run_targets_are_out(struct run_targets *targets);
+/* True if a function has returned ERR_RETRY in this turn because it could not wait for the compute thread any
+ * longer: the next turn should come soon. */
+bool run_targets_have_deferred(const struct run_targets *targets);
 
 /* Completes a request for the workflow req->responder_id, whose inputs are set. ERR_NOT_FOUND: it is
  * archived; ERR_INVALID: its current version does not take the inputs. Results are of ctx. */

@@ -198,6 +198,6 @@ void scheduler_step(struct scheduler *s, struct db *db, struct redis *redis, siz
             done += finish_occurrence(db, redis, ctx, &b->requests[i], &answers[i]);
     }
     *n_r = done;
-    *more_r = done > 0 || run_targets_are_out(s->targets);
+    *more_r = done > 0 || run_targets_have_deferred(s->targets);
     talloc_free(ctx);
 }
