@@ -229,7 +229,7 @@ WRITERS = {
         "account_alerts account_bump_catalog_version account_limits account_touch account_write alert_day_insert alert_days_delete alerts_delete "
         "alerts_put batch_finish batch_insert budget_change budget_count budget_delete budget_flags budget_insert budget_lower budget_period_insert "
         "budget_period_lower budget_periods_delete bulk_job_insert charge_insert credit_reference_insert execution_chat_insert execution_child_insert "
-        "execution_mark_parents execution_retry_insert execution_tag_insert execution_touch_open execution_tree_write file_delete file_put grants_put "
+        "execution_mark_parents execution_mark_retried execution_retry_insert execution_tag_insert execution_touch_open execution_tree_write file_delete file_put grants_put "
         "idempotency_delete idempotency_insert ledger_insert occurrence_close occurrence_insert occurrence_update parts_insert price_flags "
         "price_list_insert price_list_replace quota_set_used quota_set_value retention_misdated retention_set run_times_put schedule_advance "
         "schedule_advance_backfill schedule_insert schedule_pause skill_insert skill_update skill_version_insert states_insert workflow_calls_delete "
