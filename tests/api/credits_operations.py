@@ -200,6 +200,7 @@ class Account:
     def __init__(self, stack, seed, now, models_url=None):
         self.stack, self.seed, self.now, self.random, self.ends = stack, seed, now, random.Random(seed), contextlib.ExitStack()
         self.sql = self.ends.enter_context(peers.mariadb(stack.dir, WAIT_S))
+        self.ends.callback(setattr, stack, "operator", stack.operator)
         stack.operator = self.kept_operator(ROOT / "bin/millrace")  # not the one of another process
         self.operator = self.kept_operator(BIN / "millrace")
         self.workspace = stack.workspace(credits=0)
@@ -313,6 +314,7 @@ class Account:
 
     def run(self):
         responder, who = self.some(self.flows), self.random.randrange(2)
+        self.n += 1
         key = f"k{self.n}" if self.random.random() < .3 else None
         tags = self.random.sample(("t1", "t2", "t3"), self.random.randrange(4)) if self.random.random() < .3 else []
         if self.random.random() < .05:

@@ -1,5 +1,6 @@
 """Random operations on workspaces' credits agree with the model of docs/billing.md and docs/budgets.md (credits_model.py) to the micro-credit.
 credits_operations.py makes and compares them; by itself it makes a million."""
+import contextlib
 import os
 import random
 import time
@@ -43,19 +44,18 @@ def test_credits_outlive_their_time_once(quiet):
     """A refund to an expired grant extends its time; one to the grant that took it does not, or a tenant could keep credits for ever."""
     with mariadb(quiet.dir) as sql:
         clock = Clock(quiet, sql)
-        account = Account(quiet, 1, clock.now)
-        account.grant_until(clock.now + 1000, PRICES[-1])
-        account.flows = [account.flows[len(PRICES) - 1]]
-        for extended in (True, False):
-            account.run()
-            assert len(account.runs) == 1, "it has credits"
-            clock.move(2000)
-            account.now = clock.now
-            while account.runs:
-                account.stop()
-            assert (micro(account.client.get("/credits").json()["balance"]) >= PRICES[-1]) == extended
-        account.compare_all()
-        account.close()
+        with contextlib.closing(Account(quiet, 1, clock.now)) as account:
+            account.grant_until(clock.now + 1000, PRICES[-1])
+            account.flows = [account.flows[len(PRICES) - 1]]
+            for extended in (True, False):
+                account.run()
+                assert len(account.runs) == 1, "it has credits"
+                clock.move(2000)
+                account.now = clock.now
+                while account.runs:
+                    account.stop()
+                assert (micro(account.client.get("/credits").json()["balance"]) >= PRICES[-1]) == extended
+            account.compare_all()
     code, out, _ = quiet.cli("audit", check=False)
     assert code == 0, out
 
