@@ -77,7 +77,7 @@ export function WebhookScreen({ id }: { id: string }) {
             <Table tall label="Deliveries" rows={pages.rows} id={(d) => d.id} more={pages.more} loading={pages.loading} loadMore={pages.loadMore} empty="Nothing was delivered yet." columns={[
                 { title: "State", class: "c-state", cell: (d) => <State of={d.state} /> },
                 { title: "Event", cell: (d) => <a href="#" onClick={(e) => { e.preventDefault(); setShown(d); }}>{d.event}</a> },
-                { title: "Run", class: "c-id wide", cell: (d) => d.execution_id ? <Link to={`/runs/${d.execution_id}`}>{d.execution_id.slice(0, 13)}…</Link> : "–" },
+                { title: "Run", class: "c-id wide wider", cell: (d) => d.execution_id ? <Link to={`/runs/${d.execution_id}`}>{d.execution_id.slice(0, 13)}…</Link> : "–" },
                 { title: "Tries", class: "c-num wide", cell: (d) => d.tries },
                 { title: "Answer", class: "wide", cell: (d) => d.error ? <span class="bad"><T>{d.error}</T></span> : d.status ?? "–" },
                 { title: "Created", class: "c-time wide", cell: (d) => <Time at={d.created_at} /> },
