@@ -231,8 +231,8 @@ class Stack:
         return peers.redis_command(self.dir, *args)
 
     def log(self, name):
-        """Everything the server wrote: its log file, standard output and standard error."""
-        return "".join(p.read_text(errors="replace") for p in sorted((self.dir / "logs").glob(f"{name}*")))
+        """Everything the server wrote: its standard output and standard error, and last, since it is what grows, its log file."""
+        return "".join(p.read_text(errors="replace") for p in sorted((self.dir / "logs").glob(f"{name}*"), reverse=True))
 
     def logged(self, name, *texts, since=0):
         """Waits for a line of the server's log that has all the texts, after the first `since` characters of the log, and returns the last
