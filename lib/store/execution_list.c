@@ -389,6 +389,17 @@ static enum err failed_window(struct db *db, void *ctx, const id *workspace, con
     return e;
 }
 
+/* An execution that moves to another state between the readings of two ranges is found in both. */
+static void drop_repeated(struct execution_window *w)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        if (n == 0 || !id_equal(&w->ids[n - 1], &w->ids[i]))
+            w->ids[n++] = w->ids[i];
+    }
+    w->n = n;
+}
+
 enum err execution_list_window(struct db *db, void *ctx, const id *workspace,
                                const struct execution_filter *f, struct execution_window *window_r)
 {
@@ -408,6 +419,7 @@ enum err execution_list_window(struct db *db, void *ctx, const id *workspace,
     if (p.is_compared)
         e = compare_window(db, ctx, workspace, f, window_r);
     qsort(window_r->ids, window_r->n, sizeof *window_r->ids, newest_first);
+    drop_repeated(window_r);
     return e;
 }
 
