@@ -122,7 +122,7 @@ def test_progress_and_log_are_events_and_stored(workspace, space):
 
 def test_events_and_log_are_bounded(workspace, space):
     probe(workspace, "import sys\nfor i in range(200000):\n    print('x' * 60, i, file=sys.stderr)\n"
-                     "    print('::progress', i % 100, file=sys.stderr)\nprint('{}')")
+                     "    print('::progress', i % 100, file=sys.stderr)\nprint('{}')", timeout_seconds=120)
     x = space.ran("probe")
     assert x["state"] == "succeeded"
     assert 900_000 < len(space.logs(x["id"])) <= 1024 * 1024 + 200
