@@ -26,7 +26,7 @@ enum { LIMIT_MAX = 200, LIMIT_DEFAULT = 50, TEXT_MAX = 200, LIMITS_MAX = 1000000
 
 /* --- readings that operators share --- */
 
-/* Replies with what another request has read; *status_r: of the reply. False: it is to be read now. */
+/* Replies with the answer that another request has read, and sets *status_r. False: the caller reads it. */
 static bool reply_shared(struct request *r, const struct shared_answer *a, int64_t key, int *status_r)
 {
     size_t size;

@@ -636,7 +636,7 @@ static enum err do_piece(struct team *team, struct audit_context *context, int p
     return e;
 }
 
-/* The next piece, after the outcome of the last one; -1: there is none. */
+/* Records the outcome of the last piece, and returns the next one; -1: there is none. */
 static int take_piece(struct team *team, enum err e)
 {
     pthread_mutex_lock(&team->mutex);

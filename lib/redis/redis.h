@@ -14,8 +14,8 @@
 struct redis;
 
 /* Always succeeds; the connection is made at first use. talloc_free reads the answers to queued commands,
- * tells the subscribers if messages are missing (redis_repair), and closes it; it waits at most 150 ms for
- * Redis. */
+ * tells the subscribers if messages are missing (redis_repair), and closes it. It waits at most 50 ms for
+ * each answer; after one that does not come, it connects once more, for that message only. */
 struct redis *redis_new(void *ctx, const char *socket);
 
 /* How often Redis was unreachable, or the connection was lost, since the last call. */
