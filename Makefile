@@ -338,8 +338,10 @@ compile-commands: generated
 	$(file >>compile_commands.json,])
 	@echo compile_commands.json
 
-lint format:
-	scripts/lint $@
+lint:
+	scripts/lint
+format:
+	scripts/lint format
 bench: all
 	scripts/bench
 # etc/ holds the files of systemd, logrotate, sysusers and tmpfiles. The settings and the nginx site are installed as samples.
