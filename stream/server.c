@@ -269,7 +269,6 @@ int server_run(void *ctx, const char *config_path, const struct config *config)
     struct stream_server *s = talloc_zero(ctx, struct stream_server);
     s->config = config;
     s->config_path = config_path;
-    signal(SIGPIPE, SIG_IGN);
     raise_fd_limit(config->stream.max_streams);
     s->base = event_base_new();
     bool ok = s->base && open_backends(s) && open_events(s);

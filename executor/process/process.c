@@ -282,7 +282,6 @@ static void watch_signals(struct process *p)
     }
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL); /* the master forks with them blocked */
-    signal(SIGPIPE, SIG_IGN);
 }
 
 /* --- setting up --- */

@@ -76,7 +76,6 @@ struct worker *worker_new(void *ctx, int listen_fd)
     sigaddset(&mask, SIGUSR1);
     sigaddset(&mask, SIGUSR2);
     sigprocmask(SIG_SETMASK, &mask, NULL);
-    signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole process group; the master decides */
     signal(SIGHUP, SIG_IGN);
     w->listen_fd = listen_fd;

@@ -1,6 +1,7 @@
 #include "service/main_init.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,6 +91,7 @@ int main_init(const struct main_program *program, int argc, char **argv)
         return MAIN_EXIT_USAGE;
     }
     forbid_core_dumps();
+    signal(SIGPIPE, SIG_IGN); /* also in the master, which writes to Redis: it would die without a line */
     void *ctx = talloc_new(NULL);
     int status = configure_and_run(ctx, program, path, only_check);
     talloc_free(ctx);

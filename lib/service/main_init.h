@@ -35,5 +35,6 @@ struct main_program {
  * learns it (%c); systemd-coredump stores nothing then. */
 void forbid_core_dumps(void);
 
-/* Returns main()'s exit status. Core dumps are forbidden from the start. */
+/* Returns main()'s exit status. Core dumps are forbidden from the start, and SIGPIPE is ignored, here and in
+ * all children: a peer that has closed its connection is an error of the write (EPIPE). */
 int main_init(const struct main_program *program, int argc, char **argv);

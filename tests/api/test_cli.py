@@ -92,6 +92,25 @@ def test_batch_runs_one_command_per_line(stack):
     assert answers[-1][0]["id"] and "NAME" not in json.dumps(stack.cli("secret", "list", "--workspace", made["id"]))
 
 
+def test_a_server_that_was_restarted_ends_no_command(stack):
+    """A write to a connection that the other side has closed is an error of that write, and not the end of the process."""
+    workspace = stack.workspace(credits=1)
+    command = json.dumps(["credits", "grant", "--workspace", workspace.id, "--credits", "1", "--reason", "test"]) + "\n"
+    with subprocess.Popen([BIN / "millrace", "--json", "batch"], env=stack.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+        for n in range(1, 4):
+            process.stdin.write(command)
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["balance"] == 1 + n
+            stack.restart_server("redis")
+        process.stdin.close()
+        assert process.wait(60) == 0
+
+
+def test_a_reader_that_has_gone_ends_the_command(stack):
+    done = subprocess.run(["bash", "-c", 'set -o pipefail; "$0" help | true', BIN / "millrace"], env=stack.env, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) in ((0, ""), (141, "")), done
+
+
 # --- migrate --------------------------------------------------------------------------------------------------
 
 def test_migrate_is_repeatable_and_detects_changed_files(stack):

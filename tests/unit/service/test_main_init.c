@@ -2,6 +2,8 @@
 #include <criterion/redirect.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 enum { RUN_STATUS = 7 };
 static char settings_path[] = "/tmp/main-init-XXXXXX";
 static char ran_with[64];
+static bool ignored_broken_pipes;
 
 static const char *log_file(const struct config *config)
 {
@@ -21,7 +24,10 @@ static const char *log_file(const struct config *config)
 
 static int run(void *ctx, const char *config_path, struct config *config)
 {
+    struct sigaction action;
     snprintf(ran_with, sizeof ran_with, "%s", config_path);
+    sigaction(SIGPIPE, NULL, &action);
+    ignored_broken_pipes = action.sa_handler == SIG_IGN;
     return RUN_STATUS;
 }
 
@@ -46,6 +52,14 @@ static void forget_settings(void)
 }
 
 TestSuite(main_init, .init = cr_redirect_stderr, .fini = forget_settings);
+
+Test(main_init, a_peer_that_has_gone_ends_nothing)
+{
+    write_settings("[api]\nworkers = 3\n");
+    signal(SIGPIPE, SIG_DFL);
+    cr_assert_eq(call("--config", settings_path), RUN_STATUS);
+    cr_assert(ignored_broken_pipes);
+}
 
 Test(main_init, runs_with_the_settings)
 {
