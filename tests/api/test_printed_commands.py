@@ -23,6 +23,7 @@ NOT_RUN = [
     (r"^scripts/(install|test|lint|fault|hostile|bench)\b", "installs packages, or takes minutes; scripts/test runs them, test_scripts.py checks their arguments"),
     (r"^make\b", "builds; make help is compared below"),
     (r"^apt\b|^millrace setup\b", "changes the system; tests/package runs it on a bare one"),
+    (r"^scripts/image\b", "builds from a checkout of git; part image of scripts/test runs it"),
     (r"^scripts/cluster\b", "starts ten hosts, as root; tests/cluster runs it"),
     (r"^(MILLRACE_\w+=\S+ )?/usr/bin/python3 -m pytest", "a test"),
     (r"^millrace budget remove\b", "names a budget of one's own; test_budgets.py runs it"),
