@@ -26,8 +26,11 @@ export function visible(signal: AbortSignal): Promise<void> {
 
 /** Live views never ask more often than this. */
 export const MIN_POLL_MS = 2000;
-/** The pause after an answer: a server that answers slowly is asked less often, so that open consoles cost it little. */
-export const pauseAfter = (every: number, tookMs: number): number => Math.max(MIN_POLL_MS, every, Math.min(60000, 20 * tookMs));
+/**
+ * The pause after an answer: a server that answers slowly is asked less often, so that open consoles cost it little. Up to a quarter is
+ * chance, so that a hundred consoles that were told of an end at the same moment do not go on asking at the same moment.
+ */
+export const pauseAfter = (every: number, tookMs: number): number => Math.max(MIN_POLL_MS, every, Math.min(60000, 20 * tookMs)) * (1 + Math.random() / 4);
 
 export interface Loaded<T> { data: T | undefined; error: Problem | undefined; loading: boolean; reload: () => void; set: (data: T) => void }
 
