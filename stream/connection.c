@@ -50,8 +50,8 @@ struct stream_connection {
     struct stream_connections *list;
     LIST_ENTRY(stream_connection) entry;
     struct bufferevent *bev;
-    enum { READING_HEAD, STREAMING, FEEDING, LOGGING, WAITING, CLOSING } phase;
-    /* in phase FEEDING */
+    enum { READING_HEAD, STREAMING, FEED_BEGINNING, FEEDING, LOGGING, WAITING, CLOSING } phase;
+    /* in phases FEED_BEGINNING, in which no head was written, and FEEDING */
     struct feed_subscriber feed;
     /* in phase LOGGING */
     struct log_subscriber log;
@@ -432,6 +432,13 @@ static struct stream_connection *connection_of_feed(struct feed_subscriber *s)
     return (struct stream_connection *)((char *)s - offsetof(struct stream_connection, feed));
 }
 
+static void open_feed(struct stream_connection *c, bool missed);
+
+static void feed_on_begin(struct feed_subscriber *s)
+{
+    open_feed(connection_of_feed(s), false);
+}
+
 static void feed_on_page(struct feed_subscriber *s, const struct shared_text *page)
 {
     struct stream_connection *c = connection_of_feed(s);
@@ -448,13 +455,24 @@ static size_t feed_unsent(struct feed_subscriber *s)
     return evbuffer_get_length(output_of(connection_of_feed(s)));
 }
 
-static void feed_on_revoked(struct feed_subscriber *s)
+/* A stream that has not begun: the client asks again. */
+static void refuse_to_begin(struct stream_connection *c)
 {
-    end_stream(connection_of_feed(s), "revoked");
+    reject_connection(c, "503 Service Unavailable", "unavailable",
+                      "The stream could not begin yet. Send the request again.", "Retry-After: 1\r\n");
 }
 
-static const struct feed_subscriber_callbacks feed_callbacks = {feed_on_page, feed_on_frames, feed_unsent,
-                                                                feed_on_revoked};
+static void feed_on_revoked(struct feed_subscriber *s)
+{
+    struct stream_connection *c = connection_of_feed(s);
+    if (c->phase == FEED_BEGINNING)
+        refuse_to_begin(c); /* the API refuses the key then */
+    else
+        end_stream(c, "revoked");
+}
+
+static const struct feed_subscriber_callbacks feed_callbacks = {feed_on_begin, feed_on_page, feed_on_frames,
+                                                                feed_unsent, feed_on_revoked};
 
 /* --- the executors' log --- */
 
@@ -494,22 +512,31 @@ static void write_stream_head(struct stream_connection *c, bool is_packed)
     write_retry(c);
 }
 
-static void start_feed(struct stream_connection *c, const struct internal_request *request)
+static void open_feed(struct stream_connection *c, bool missed)
 {
     c->phase = FEEDING;
+    write_stream_head(c, c->feed.is_packed);
+    char *text = talloc_strdup(c, "");
+    if (missed)
+        feed_gap_append(&text, c->feed.cursor);
+    else /* a client that is cut off before the first event continues from here */
+        sse_append_id(&text, c->feed.cursor);
+    write_chunk(c, text, strlen(text));
+    talloc_free(text);
+}
+
+/* A client without an id gets no head before the cursor is known: what ends after the head is in the stream.
+ */
+static void start_feed(struct stream_connection *c, const struct internal_request *request)
+{
+    c->phase = FEED_BEGINNING;
     c->ping_ms = c->opened_ms + PING_MS;
     c->feed.callbacks = &feed_callbacks;
     c->feed.tag = talloc_strdup(c, request->tag);
     c->feed.is_packed = request->gzip;
-    write_stream_head(c, request->gzip);
-    char *text = talloc_strdup(c, "");
-    if (request->missed)
-        feed_gap_append(&text, request->feed_after);
-    else /* a client that is cut off before the first event continues from here */
-        sse_append_id(&text, request->feed_after);
-    write_chunk(c, text, strlen(text));
-    talloc_free(text);
     feeds_add(c->list->feeds, request, &c->feed);
+    if (!request->begin)
+        open_feed(c, request->missed);
 }
 
 static void start_executor_log(struct stream_connection *c, const struct internal_request *request)
@@ -635,9 +662,9 @@ static void answer_gauges(struct stream_connection *c)
         phases[other->phase]++;
         calls += other->phase == STREAMING && other->call;
     }
-    char *body =
-        talloc_asprintf(c, "events %zu\ncalls %zu\nfeeds %zu\nwaits %zu\nmax %zu\n",
-                        phases[STREAMING] - calls, calls, phases[FEEDING], phases[WAITING], c->list->max);
+    char *body = talloc_asprintf(c, "events %zu\ncalls %zu\nfeeds %zu\nwaits %zu\nmax %zu\n",
+                                 phases[STREAMING] - calls, calls, phases[FEED_BEGINNING] + phases[FEEDING],
+                                 phases[WAITING], c->list->max);
     evbuffer_add_printf(
         output_of(c),
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
@@ -837,6 +864,8 @@ void connections_ping(struct stream_connections *list)
         next = LIST_NEXT(c, entry);
         if (c->phase == STREAMING && now_ms >= c->ping_ms)
             ping_connection(c, now_ms);
+        else if (c->phase == FEED_BEGINNING && now_ms >= c->ping_ms)
+            refuse_to_begin(c);
         else if (c->phase == FEEDING && now_ms >= c->ping_ms)
             ping_feed(c, now_ms);
         else if (c->phase == LOGGING && now_ms >= c->ping_ms)
@@ -854,6 +883,8 @@ void connections_drain(struct stream_connections *list)
         } else if (c->phase == STREAMING || c->phase == FEEDING || c->phase == LOGGING) {
             write_retry(c);
             end_stream(c, "drained");
+        } else if (c->phase == FEED_BEGINNING) {
+            refuse_to_begin(c);
         } else if (c->phase == WAITING) {
             end_wait(c, "drained");
         }
@@ -881,7 +912,7 @@ void connections_log_state(void *arg)
               "open=%zu open_max=%zu streams=%zu calls=%zu feeds=%zu executor_logs=%zu waiters=%zu "
               "reading_head=%zu closing=%zu "
               "reading_history=%zu response_bytes=%zu",
-              list->count, list->max, phases[STREAMING] - calls, calls, phases[FEEDING], phases[LOGGING],
-              phases[WAITING], phases[READING_HEAD], phases[CLOSING], reading,
-              workspace_counts_held(list->by_workspace));
+              list->count, list->max, phases[STREAMING] - calls, calls,
+              phases[FEED_BEGINNING] + phases[FEEDING], phases[LOGGING], phases[WAITING],
+              phases[READING_HEAD], phases[CLOSING], reading, workspace_counts_held(list->by_workspace));
 }

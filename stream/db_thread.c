@@ -105,15 +105,22 @@ static void read_feed_page(struct stream_db_thread *thread, struct stream_db_job
 
 static void read_feed_news(struct stream_db_thread *thread, struct stream_db_job *job)
 {
-    struct feed_state state;
-    if (job->feed_after < 0) {
+    struct feed_state state = {0};
+    bool more;
+    job->feed_begin = -1;
+    job->error = feed_number(thread->db, job, &job->workspace, &more);
+    if (job->error == OK && (job->feed_after < 0 || job->feed_begins))
         job->error = feed_open(thread->db, job, &job->workspace, job->feed_keep_ms, &state);
-        job->feed_until = job->error == OK ? state.last_id : 0;
+    if (job->error != OK)
         return;
-    }
-    job->error = feed_number(thread->db, job, &job->workspace);
-    if (job->error == OK)
+    if (job->feed_begins && !more)
+        job->feed_begin = state.last_id;
+    if (job->feed_after >= 0) {
         read_feed_page(thread, job, INT64_MAX);
+    } else {
+        job->feed_until = state.last_id;
+        job->feed_more = more;
+    }
 }
 
 static void check_feed_keys(struct stream_db_thread *thread, struct stream_db_job *job)

@@ -49,6 +49,8 @@ struct feed_watch {
     size_t pages;
     /* the database job in flight, or NULL */
     struct stream_db_job *job;
+    /* the readings that were begun */
+    uint64_t readings;
     /* The job whose rows go out in slices, or NULL. The next subscriber that gets them, and how many get them
      * in a slice. */
     struct stream_db_job *news;
@@ -208,7 +210,7 @@ static void feed_on_page(struct stream_db_job *job);
 void feeds_advance(struct feed_subscriber *s)
 {
     struct feed_watch *w = s->watch;
-    if (!w || s->is_live || s->job || w->last < 0 || s->callbacks->unsent(s) > UNSENT_LOW)
+    if (!w || s->is_live || s->begins_at > 0 || s->job || w->last < 0 || s->callbacks->unsent(s) > UNSENT_LOW)
         return;
     if (s->cursor >= w->last) {
         s->is_live = true;
@@ -324,6 +326,30 @@ static void send_news(struct feed_watch *w, struct stream_db_job *job)
         await_next_slice(w->feeds);
 }
 
+/* Begins the subscribers that were there when the reading was begun. */
+static void begin_subscribers(struct feed_watch *w, int64_t cursor)
+{
+    struct feed_subscriber *s;
+    LIST_FOREACH(s, &w->subscribers, entry)
+    {
+        if (s->begins_at == 0 || s->begins_at > w->readings)
+            continue;
+        s->begins_at = 0;
+        s->cursor = s->told = cursor;
+        s->callbacks->on_begin(s);
+    }
+}
+
+/* Those who were live while nothing was read for them read pages of their own. */
+static void mark_behind(struct feed_watch *w)
+{
+    struct feed_subscriber *s;
+    LIST_FOREACH(s, &w->subscribers, entry)
+    {
+        s->is_live = s->is_live && s->cursor >= w->last;
+    }
+}
+
 static void feed_on_news(struct stream_db_job *job)
 {
     struct feed_watch *w = job->owner;
@@ -334,20 +360,32 @@ static void feed_on_news(struct stream_db_job *job)
         return;
     w->has_more = job->feed_more;
     w->is_busy = job->feed_n > 0;
-    if (w->last < 0) {
+    if (job->feed_begin >= 0)
+        begin_subscribers(w, job->feed_begin);
+    if (job->feed_after < 0) {
         w->last = job->feed_until;
+        mark_behind(w);
     } else if (job->feed_n > 0) {
         w->last = job->feed_rows[job->feed_n - 1].id;
         send_news(w, job);
     }
 }
 
+/* Rows are read for those who get them at once. The others read pages of their own, up to w->last. */
 static void poll_feed(struct feed_watch *w, int64_t now_ms)
 {
+    struct feed_subscriber *s;
     w->polled_ms = now_ms;
+    w->readings++;
     w->job = stream_db_job_new(STREAM_DB_FEED_NEWS, w, feed_on_news);
     w->job->workspace = w->workspace;
-    w->job->feed_after = w->last;
+    w->job->feed_after = -1;
+    LIST_FOREACH(s, &w->subscribers, entry)
+    {
+        w->job->feed_begins |= s->begins_at > 0;
+        if (s->is_live)
+            w->job->feed_after = w->last;
+    }
     w->job->feed_keep_ms = w->feeds->keep_ms;
     w->job->feed_packs = w->packed_n > 0;
     stream_db_thread_submit(w->feeds->db_thread, w->job);
@@ -396,17 +434,19 @@ static void feeds_on_tick(evutil_socket_t fd, short what, void *arg)
     struct feed_watch *w;
     LIST_FOREACH(w, &feeds->all, entry)
     {
+        bool is_due = w->has_more || now_ms - w->polled_ms >= reading_pause_ms(w);
         struct feed_subscriber *next;
         for (struct feed_subscriber *s = LIST_FIRST(&w->subscribers); s; s = next) {
             next = LIST_NEXT(s, entry);
             feeds_advance(s);
             send_summary_when_due(s, now_ms);
+            is_due |= s->begins_at > 0;
         }
         if (w->job)
             continue;
         if (now_ms - w->checked_ms >= CHECK_MS)
             check_feed(w, now_ms);
-        else if (!w->news && (w->has_more || now_ms - w->polled_ms >= reading_pause_ms(w)))
+        else if (!w->news && is_due)
             poll_feed(w, now_ms);
     }
 }
@@ -460,6 +500,7 @@ void feeds_add(struct feeds *feeds, const struct internal_request *request, stru
     s->watch = find_watch(feeds, &request->workspace);
     s->key = request->key;
     s->cursor = s->told = request->feed_after;
+    s->begins_at = request->begin ? s->watch->readings + 1 : 0;
     s->states = request->states;
     memcpy(s->responders, request->responders, sizeof s->responders);
     s->responders_n = request->responders_n;

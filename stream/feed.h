@@ -25,6 +25,9 @@ struct feed_subscriber {
     int64_t cursor;
     /* the id that the client knows: of the last event, or of the last comment with an id */
     int64_t told;
+    /* It begins with what ends from now on: its cursor is not known before all that has ended has an id,
+     * which the reading with this number may show. 0: it is known. */
+    uint64_t begins_at;
     /* it has all that the watch has read, and gets what is new from it */
     bool is_live;
     /* set by the owner: the stream is compressed */
@@ -46,6 +49,8 @@ struct feed_subscriber {
 
 /* on_revoked may end the subscription that it is called with, but no other; the others end none. */
 struct feed_subscriber_callbacks {
+    /* The cursor is known now. Not called if the request has one. */
+    void (*on_begin)(struct feed_subscriber *subscriber);
     /* Server-sent events to send, which others get, too. */
     void (*on_page)(struct feed_subscriber *subscriber, const struct shared_text *page);
     /* Server-sent events to send. */

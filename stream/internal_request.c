@@ -102,6 +102,7 @@ static bool parse_feed(struct internal_request *request)
            query_number(request->query, "missed", 0, 1, &request->missed) &&
            query_flag(request->query, "gzip", &request->gzip) &&
            query_flag(request->query, "summary", &request->summary) &&
+           query_flag(request->query, "begin", &request->begin) &&
            query_number(request->query, "states", 1, 1 << 10, &request->states) &&
            parse_responders(query_value(request->query, "responders"), request) &&
            parse_hex(query_value(request->query, "tag"), request->tag, INTERNAL_REQUEST_TAG_MAX);

@@ -4,7 +4,7 @@
  *   GET /internal/stream/events?execution=ID&workspace=ID&key=ID&after=N&streams=N
  *   GET /internal/stream/log?…, with the same parameters as for events
  *   GET
- * /internal/stream/feed?workspace=ID&key=ID&after=N&missed=0|1&states=BITS&responders=ID,ID…&tag=HEX&gzip=0|1&summary=0|1&streams=N
+ * /internal/stream/feed?workspace=ID&key=ID&after=N&missed=0|1&states=BITS&responders=ID,ID…&tag=HEX&gzip=0|1&summary=0|1&begin=0|1&streams=N
  *   GET /internal/stream/wait?execution=ID&workspace=ID&seconds=N&streams=N…
  *   GET
  * /internal/stream/call?execution=ID&workspace=ID&key=ID&after=N&progress=N&rpc=HEX&token=HEX&prime=0|1&seconds=N&streams=N
@@ -56,9 +56,10 @@ struct internal_request {
     /* feed: continues after this id; `missed`: there were ids between that one and the client's */
     int64_t feed_after;
     int missed;
-    /* feed: the client accepts gzip; it wants numbers of ends. 0 if absent, as from an API of an older
+    /* feed: the client accepts gzip; it wants numbers of ends; it has no id and wants what ends from now on,
+     * `feed_after` being for a daemon that does not know this. 0 if absent, as from an API of an older
      * release */
-    int gzip, summary;
+    int gzip, summary, begin;
     /* feed: bits 1 << state of the ends that are wanted; the responders, none: all; a tag, "": any */
     int states;
     id responders[INTERNAL_REQUEST_RESPONDERS_MAX];

@@ -71,15 +71,23 @@ static bool read_filters(struct request *r, struct feed_query *q)
     return true;
 }
 
-/* The id after which the stream continues: the client's, or the newest one. *missed_r: events between the
- * client's and the first one that is left were removed. */
-static bool read_position(struct request *r, const struct feed_state *state, int64_t *after_r, bool *missed_r)
+struct feed_position {
+    /* The id after which the stream continues: the client's, or the newest one. */
+    int64_t after;
+    /* events between the client's and the first one that is left were removed */
+    bool missed;
+    /* The client has no id: the stream begins when all that has ended before has an id. */
+    bool begins;
+};
+
+static bool read_position(struct request *r, const struct feed_state *state, struct feed_position *at_r)
 {
     int64_t last;
     if (!form_last_event_id(r, DIGITS_MAX, &last))
         return false;
-    *missed_r = last >= 0 && (last < state->removed_id || last > state->last_id);
-    *after_r = *missed_r ? state->removed_id : last < 0 ? state->last_id : last;
+    at_r->begins = last < 0;
+    at_r->missed = last >= 0 && (last < state->removed_id || last > state->last_id);
+    at_r->after = at_r->missed ? state->removed_id : at_r->begins ? state->last_id : last;
     return true;
 }
 
@@ -101,8 +109,7 @@ int h_feed(struct request *r)
 {
     struct feed_query q;
     struct feed_state state;
-    int64_t after;
-    bool missed;
+    struct feed_position at;
     if (!read_filters(r, &q))
         return reply_rejected(r);
     if (strcmp(r->method, "HEAD") == 0)
@@ -111,12 +118,12 @@ int h_feed(struct request *r)
                            r->app->config->stream.feed_hours * HOUR_MS, &state);
     if (e != OK)
         return reply_err(r, e);
-    if (!read_position(r, &state, &after, &missed))
+    if (!read_position(r, &state, &at))
         return reply_rejected(r);
     return reply_internal(
         r,
         "/internal/stream/feed?workspace=%s&key=%s&after=%lld&missed=%d&states=%d&responders=%s&"
-        "tag=%s&gzip=%d&summary=%d&streams=%lld",
-        r->access.workspace_id.text, auth_credential(r)->text, (long long)after, missed, q.states,
-        q.responders, q.tag, accepts_gzip(r), q.is_summary, wait_streams_max(r));
+        "tag=%s&gzip=%d&summary=%d&begin=%d&streams=%lld",
+        r->access.workspace_id.text, auth_credential(r)->text, (long long)at.after, at.missed, q.states,
+        q.responders, q.tag, accepts_gzip(r), q.is_summary, at.begins, wait_streams_max(r));
 }

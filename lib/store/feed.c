@@ -60,12 +60,13 @@ static enum err feed_number_work(struct db_tx *tx, void *arg)
                                        : e;
 }
 
-enum err feed_number(struct db *db, void *ctx, const id *workspace)
+enum err feed_number(struct db *db, void *ctx, const id *workspace, bool *more_r)
 {
     struct db_value one = db_id(workspace);
     struct db_rows *fresh;
     id copy = *workspace;
     enum err e = db_run(db, ctx, SQL_FEED_NEW, &one, 1, &fresh);
+    *more_r = e == OK && fresh->count == FEED_NUMBER_MAX;
     return e == OK && fresh->count > 0 ? db_transaction(db, feed_number_work, &copy) : e;
 }
 

@@ -14,8 +14,10 @@
 #include "run/states.h"
 
 enum {
-    /* Rows of a page, and rows that one transaction numbers. */
-    FEED_PAGE_MAX = 500
+    /* rows of a page */
+    FEED_PAGE_MAX = 500,
+    /* rows that one transaction numbers, as in feed_new.sql */
+    FEED_NUMBER_MAX = 1000
 };
 
 struct feed_state {
@@ -41,8 +43,9 @@ struct feed_row {
  * is accepted after the return. ERR_NOT_FOUND: no such workspace. */
 enum err feed_open(struct db *db, void *ctx, const id *workspace, int64_t keep_ms,
                    struct feed_state *state_r) WARN_UNUSED;
-/* Gives ids to at most 1,000 rows that have none. */
-enum err feed_number(struct db *db, void *ctx, const id *workspace) WARN_UNUSED;
+/* Gives ids to at most FEED_NUMBER_MAX rows that have none. *more_r: so many were found, and more may be
+ * left. */
+enum err feed_number(struct db *db, void *ctx, const id *workspace, bool *more_r) WARN_UNUSED;
 /* At most FEED_PAGE_MAX rows with after < id <= until, ascending, on ctx. */
 enum err feed_read(struct db *db, void *ctx, const id *workspace, int64_t after, int64_t until,
                    struct feed_row **rows_r, size_t *count_r) WARN_UNUSED;

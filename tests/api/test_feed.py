@@ -200,6 +200,27 @@ def test_requests_that_are_refused(stack, workspace):
     eventually(lambda: workspace.client().get("/events").status_code == 403, 10, "the quota")
 
 
+def test_a_stream_without_an_id_has_nothing_that_ended_before(stack, follow):
+    """Ends pile up without an id while nobody reads the feed. A stream that begins now has none of them, one that resumes has all."""
+    workspace = stack.workspace(credits=2000)
+    client, flow = workspace.client(), workspace.put_workflow(ECHO)
+    first = follow(client.key)
+    assert first.ready.wait(10)
+    first.stop()
+    first.thread.join(40)
+    runs = []
+    for _ in range(15):
+        answer = client.post(f"/workflows/{flow}/run-batch", json={"items": [{"inputs": {}}] * 100})
+        runs += [result["execution_id"] for result in answer.json()["results"]]
+    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM feed_events WHERE workspace_id = '{workspace.id}' AND id IS NULL") == "1500", 60, "ends without an id")
+    new, resumed, counted = follow(client.key), follow(client.key, last=first.last), follow(client.key, params={"summary": "true"})
+    assert new.ready.wait(20) and counted.ready.wait(20)
+    last = client.started(flow, {})
+    eventually(lambda: last in new.ids() and last in resumed.ids() and counted.events, 20, "the last end")
+    assert new.ids() == [last] and counted.events == [{"type": "feed.summary", "ended": {"succeeded": 1, "failed": 0, "stopped": 0}}]
+    assert sorted(resumed.ids()) == sorted([*runs, last])
+
+
 def test_another_workspace_sees_nothing(stack, workspace, follow):
     stranger = started(follow(stack.workspace().client().key))
     client = workspace.client()

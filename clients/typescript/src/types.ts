@@ -442,7 +442,7 @@ export interface paths {
         /**
          * Follow the ends of all executions of the workspace
          * @description The response is a stream of server-sent events without an end: one `FeedEvent` for each execution that succeeds, fails or is
-         *     stopped, children included. `id` is a number that only grows. The stream begins with what ends after the request, or after
+         *     stopped, children included. `id` is a number that only grows. The stream begins with what ends after the head of its response, or after
          *     `Last-Event-ID`: a client that reconnects with the last id misses nothing and gets nothing twice. The first stream of a
          *     workspace covers the executions that are accepted after its response. Events are kept for a week; if some between the id and
          *     the first one that is left are gone, the stream begins with the event `feed.gap`. All filters that are given must hold. The

@@ -11,10 +11,11 @@
 
 /* more than one slice has; the first id that the feed gives after they came */
 enum { MANY = 40, SLICE = 16, NEWEST = 6 };
+enum { EVERY_STATE = 1 << STATE_SUCCEEDED | 1 << STATE_FAILED | 1 << STATE_STOPPED };
 
 struct reader {
     struct feed_subscriber feed; /* first */
-    int got;
+    int got, begun;
     /* the last frames */
     char text[256];
 };
@@ -23,6 +24,11 @@ static struct event_base *base;
 static struct feeds *feeds;
 static const id workspace = {"0190a5d4-7c3a-7000-8000-000000000001"};
 static const id other = {"0190a5d4-7c3a-7000-8000-000000000002"};
+
+static void count_begin(struct feed_subscriber *s)
+{
+    ((struct reader *)s)->begun++;
+}
 
 static void count_page(struct feed_subscriber *s, const struct shared_text *page)
 {
@@ -66,19 +72,29 @@ static void tear_down(void)
 
 TestSuite(feed, .init = set_up, .fini = tear_down);
 
-static void add_readers_of(const id *of, bool summary, struct reader *readers, size_t n)
+static void add_request(const struct internal_request *request, struct reader *readers, size_t n)
 {
-    static const struct feed_subscriber_callbacks callbacks = {count_page, keep_frames, nothing_unsent,
-                                                               leave_on_revoked};
-    struct internal_request request = {.workspace = *of,
-                                       .summary = summary,
-                                       .feed_after = NEWEST - 1,
-                                       .states =
-                                           1 << STATE_SUCCEEDED | 1 << STATE_FAILED | 1 << STATE_STOPPED};
+    static const struct feed_subscriber_callbacks callbacks = {count_begin, count_page, keep_frames,
+                                                               nothing_unsent, leave_on_revoked};
     for (size_t i = 0; i < n; i++) {
         readers[i] = (struct reader){.feed = {.callbacks = &callbacks, .tag = ""}};
-        feeds_add(feeds, &request, &readers[i].feed);
+        feeds_add(feeds, request, &readers[i].feed);
     }
+}
+
+static void add_readers_of(const id *of, bool summary, struct reader *readers, size_t n)
+{
+    const struct internal_request request = {
+        .workspace = *of, .summary = summary, .feed_after = NEWEST - 1, .states = EVERY_STATE};
+    add_request(&request, readers, n);
+}
+
+static void add_beginner(struct reader *reader)
+{
+    add_request(
+        &(struct internal_request){
+            .workspace = workspace, .feed_after = 1, .begin = true, .states = EVERY_STATE},
+        reader, 1);
 }
 
 static void add_readers(const id *of, struct reader *readers, size_t n)
@@ -250,4 +266,71 @@ Test(feed, counts_only_ends_that_match_and_tells_how_far_it_has_read)
     cr_expect_str_eq(position, "id: 6\n\n");
     remove_readers(&reader, 1);
     talloc_free(position);
+}
+
+static void finish_without_rows(struct stream_db_job *job, int64_t last, int64_t begin)
+{
+    job->feed_until = last;
+    job->feed_begin = begin;
+    job->feed_more = begin < 0;
+    finish_submitted(job, OK);
+}
+
+Test(feed, begins_when_all_that_has_ended_has_an_id)
+{
+    struct reader reader;
+    add_beginner(&reader);
+    struct stream_db_job *job = await_poll(&workspace);
+    cr_expect(job->feed_begins);
+    finish_without_rows(job, NEWEST + 1000, -1);
+    job = await_poll(&workspace);
+    cr_expect_eq(reader.begun, 0);
+    cr_expect_not(reader.feed.is_live);
+    cr_expect_lt(job->feed_after, 0, "nobody gets its rows");
+    finish_without_rows(job, NEWEST + 1100, NEWEST + 1100);
+    cr_expect_eq(reader.begun, 1);
+    job = await_poll(&workspace);
+    cr_expect_not(job->feed_begins);
+    cr_expect_eq(job->feed_after, NEWEST + 1100);
+    finish_with(job, NEWEST + 1101, STATE_SUCCEEDED);
+    cr_expect_eq(reader.got, 1);
+    cr_expect_null(first_submitted(STREAM_DB_FEED_PAGE, &workspace));
+    remove_readers(&reader, 1);
+}
+
+Test(feed, does_not_begin_with_a_reading_that_was_begun_before)
+{
+    struct reader first, second;
+    add_beginner(&first);
+    struct stream_db_job *job = await_poll(&workspace);
+    add_beginner(&second);
+    finish_without_rows(job, NEWEST, NEWEST);
+    cr_expect_eq(first.begun, 1);
+    cr_expect_eq(second.begun, 0);
+    job = await_poll(&workspace);
+    cr_expect(job->feed_begins);
+    finish_without_rows(job, NEWEST, NEWEST);
+    cr_expect_eq(second.begun, 1);
+    cr_expect_eq(first.begun, 1);
+    remove_readers(&first, 1);
+    remove_readers(&second, 1);
+}
+
+/* It went live while a reading without rows was in flight: what that one passed over is read in a page. */
+Test(feed, passes_nothing_over_that_was_not_read)
+{
+    struct reader reader;
+    add_readers(&workspace, &reader, 1);
+    finish_without_rows(await_poll(&workspace), NEWEST - 1, NEWEST - 1);
+    struct stream_db_job *job = await_poll(&workspace);
+    cr_assert(reader.feed.is_live);
+    job->feed_after = -1; /* as if it had not been when the reading was begun */
+    finish_without_rows(job, NEWEST, NEWEST);
+    cr_expect_not(reader.feed.is_live);
+    job = await_poll(&workspace);
+    const struct stream_db_job *page = first_submitted(STREAM_DB_FEED_PAGE, &workspace);
+    cr_assert_not_null(page);
+    cr_expect_eq(page->feed_after, NEWEST - 1);
+    cr_expect_eq(page->feed_until, NEWEST);
+    remove_readers(&reader, 1);
 }
