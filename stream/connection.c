@@ -56,7 +56,7 @@ struct stream_connection {
     /* in phase LOGGING */
     struct log_subscriber log;
     struct event_merge merge;
-    /* of a feed whose client accepts gzip */
+    /* of a feed, or the executors' log, whose client accepts gzip */
     struct gzip_stream gzip;
     /* in phase STREAMING: the text of the log, instead of server-sent events */
     bool as_log;
@@ -486,6 +486,12 @@ static void log_on_frames(struct log_subscriber *s, const char *frames, size_t s
     write_chunk(connection_of_log(s), frames, size);
 }
 
+static void log_on_page(struct log_subscriber *s, const struct shared_text *page)
+{
+    struct stream_connection *c = connection_of_log(s);
+    shared_text_send(page, output_of(c), &c->gzip);
+}
+
 static size_t log_unsent(struct log_subscriber *s)
 {
     return evbuffer_get_length(output_of(connection_of_log(s)));
@@ -496,7 +502,8 @@ static void log_on_revoked(struct log_subscriber *s)
     end_stream(connection_of_log(s), "revoked");
 }
 
-static const struct log_subscriber_callbacks log_callbacks = {log_on_frames, log_unsent, log_on_revoked};
+static const struct log_subscriber_callbacks log_callbacks = {log_on_page, log_on_frames, log_unsent,
+                                                              log_on_revoked};
 
 /* --- starting --- */
 
@@ -544,7 +551,7 @@ static void start_executor_log(struct stream_connection *c, const struct interna
     c->phase = LOGGING;
     c->ping_ms = c->opened_ms + PING_MS;
     c->log.callbacks = &log_callbacks;
-    write_stream_head(c, false);
+    write_stream_head(c, request->gzip);
     executor_log_add(c->list->executor_log, talloc_memdup(c, request, sizeof *request), &c->log);
 }
 

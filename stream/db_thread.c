@@ -149,6 +149,7 @@ static void read_log_page(struct stream_db_thread *thread, struct stream_db_job 
 {
     job->error =
         log_stream_read(thread->redis, job, job->log_after, job->log_max, &job->log_entries, &job->log_n);
+    job->log_page = log_page_new(job, job->log_entries, job->log_n, job->log_packs);
     if (job->error == OK && job->log_wants_oldest)
         job->error = log_stream_oldest(thread->redis, job, &job->log_oldest);
 }

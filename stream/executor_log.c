@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* strcasestr */
 #include "stream/executor_log.h"
 
 #include <string.h>
@@ -33,104 +32,30 @@ struct executor_log {
     LIST_HEAD(log_subscriber_list, log_subscriber) subscribers;
 };
 
-/* --- lines --- */
-
-static bool member_is_id(json_object *line, const char *name, const id *wanted)
-{
-    json_object *value;
-    return !id_is_set(wanted) ||
-           (json_object_object_get_ex(line, name, &value) && json_object_is_type(value, json_type_string) &&
-            strcmp(json_object_get_string(value), wanted->text) == 0);
-}
-
-static bool has_text(json_object *line, const char *text)
-{
-    json_object_object_foreach(line, name, value)
-    {
-        (void)name;
-        /* NULL: the value is null */
-        const char *value_text = json_object_get_string(value);
-        if (value_text && strcasestr(value_text, text))
-            return true;
-    }
-    return false;
-}
-
-static bool line_matches(const struct internal_request *request, json_object *line)
-{
-    json_object *level;
-    if (!json_object_is_type(line, json_type_object) || !json_object_object_get_ex(line, "level", &level) ||
-        !json_object_is_type(level, json_type_string) ||
-        (int)log_level_of(json_object_get_string(level)) < request->level)
-        return false;
-    return member_is_id(line, "workspace", &request->log_workspace) &&
-           member_is_id(line, "execution", &request->log_execution) &&
-           (!*request->log_text || has_text(line, request->log_text));
-}
-
-static void append_frame(char **out, const char *host, const char *line, size_t size)
-{
-    json_object *name = json_object_new_string(host);
-    /* the members of the line follow that of its host; a line is an object and not empty */
-    *out = talloc_asprintf_append_buffer(*out, "event: executor.line\ndata: {\"host\":%s,%.*s\n",
-                                         json_object_to_json_string_ext(name, JSON_C_TO_STRING_PLAIN),
-                                         (int)(size - 1), line + 1);
-    json_object_put(name);
-}
-
-static void append_position(char **out, struct log_position position)
-{
-    char text[LOG_POSITION_SIZE];
-    *out = talloc_asprintf_append_buffer(*out, "id: %s\n\n", log_position_text(position, text));
-}
-
-bool executor_log_append(char **out, const struct internal_request *request, const struct log_entry *entry)
-{
-    const char *line = entry->lines, *end = entry->lines + entry->size;
-    bool is_any = false;
-    while (line < end) {
-        json_object *parsed = NULL;
-        const char *why, *stop = memchr(line, '\n', (size_t)(end - line));
-        size_t size = (size_t)((stop ? stop : end) - line);
-        void *ctx = talloc_new(NULL);
-        if (size > 2 && *line == '{' &&
-            json_parse_tolerant(ctx, line, size, JSON_DEPTH_MAX, &parsed, &why) == OK &&
-            line_matches(request, parsed)) {
-            if (is_any) /* the end of the event before it */
-                *out = talloc_strdup_append_buffer(*out, "\n");
-            append_frame(out, entry->host, line, size);
-            is_any = true;
-        }
-        talloc_free(ctx);
-        line += size + 1;
-    }
-    if (is_any)
-        append_position(out, entry->at);
-    return is_any;
-}
-
 void executor_log_append_position(char **out, struct log_subscriber *s)
 {
     if (!s->has_cursor || log_position_compare(s->cursor, s->told) <= 0)
         return;
     s->told = s->cursor;
-    append_position(out, s->cursor);
+    log_position_append(out, s->cursor);
 }
 
 /* Sends the entries after the cursor. */
 static void send_entries(struct log_subscriber *s, const struct stream_db_job *job)
 {
-    char *frames = talloc_strdup(NULL, "");
-    for (size_t i = 0; i < job->log_n; i++) {
-        if (log_position_compare(job->log_entries[i].at, s->cursor) <= 0)
-            continue;
-        s->cursor = job->log_entries[i].at;
-        if (executor_log_append(&frames, s->request, &job->log_entries[i]))
-            s->told = s->cursor;
+    struct log_position last = job->log_n > 0 ? job->log_entries[job->log_n - 1].at : s->cursor;
+    const struct shared_text *whole = log_page_whole(job->log_page, s->request, s->cursor);
+    if (whole) {
+        s->callbacks->on_page(s, whole);
+        s->told = log_page_last(job->log_page);
+    } else {
+        char *frames = talloc_strdup(NULL, "");
+        log_page_append(&frames, job->log_page, s->request, s->cursor, &s->told);
+        if (*frames)
+            s->callbacks->on_frames(s, frames, strlen(frames));
+        talloc_free(frames);
     }
-    if (*frames)
-        s->callbacks->on_frames(s, frames, strlen(frames));
-    talloc_free(frames);
+    s->cursor = log_position_compare(last, s->cursor) > 0 ? last : s->cursor;
 }
 
 /* --- subscribers that are behind --- */
@@ -144,6 +69,7 @@ void executor_log_advance(struct log_subscriber *s)
     s->job = stream_db_job_new(s->has_cursor ? STREAM_DB_LOG_PAGE : STREAM_DB_LOG_NEWEST, s, on_page);
     s->job->log_after = s->cursor;
     s->job->log_max = PAGE_ENTRIES;
+    s->job->log_packs = s->is_packed;
     s->job->log_wants_oldest = s->must_check_gap;
     stream_db_thread_submit(s->log->db_thread, s->job);
 }
@@ -214,9 +140,14 @@ static void on_news(struct stream_db_job *job)
 
 static void read_news(struct executor_log *log)
 {
+    const struct log_subscriber *s;
     log->job = stream_db_job_new(log->has_last ? STREAM_DB_LOG_PAGE : STREAM_DB_LOG_NEWEST, log, on_news);
     log->job->log_after = log->last;
     log->job->log_max = NEWS_ENTRIES;
+    LIST_FOREACH(s, &log->subscribers, entry)
+    {
+        log->job->log_packs |= s->is_packed;
+    }
     stream_db_thread_submit(log->db_thread, log->job);
 }
 
@@ -304,6 +235,7 @@ void executor_log_add(struct executor_log *log, struct internal_request *request
     s->log = log;
     s->request = request;
     s->cursor = s->told = request->log_after;
+    s->is_packed = request->gzip;
     s->has_cursor = request->log_has_position || request->log_from_start;
     s->must_check_gap = request->log_has_position;
     LIST_INSERT_HEAD(&log->subscribers, s, entry);

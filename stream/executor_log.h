@@ -16,6 +16,8 @@ struct executor_log;
 struct log_subscriber;
 
 struct log_subscriber_callbacks {
+    /* Server-sent events that others get, too. */
+    void (*on_page)(struct log_subscriber *s, const struct shared_text *page);
     /* Server-sent events. */
     void (*on_frames)(struct log_subscriber *s, const char *frames, size_t size);
     /* Bytes that were not sent yet. */
@@ -33,6 +35,8 @@ struct log_subscriber {
     /* the last position that was looked at, and the last one that the client knows */
     struct log_position cursor, told;
     bool has_cursor, is_live, must_check_gap;
+    /* the stream is compressed */
+    bool is_packed;
     /* the page in flight, or NULL */
     struct stream_db_job *job;
 };
@@ -48,7 +52,3 @@ void executor_log_advance(struct log_subscriber *s);
 void executor_log_append_position(char **out, struct log_subscriber *s);
 /* A writer for state_dump_add, whose argument is the struct executor_log: logs `state.executor_log`. */
 void executor_log_log_state(void *log);
-
-/* Appends those lines of the entry that the request asks for, as server-sent events; the last one has the
- * entry's position as its id. True if there was one. Pure. */
-bool executor_log_append(char **out, const struct internal_request *request, const struct log_entry *entry);

@@ -124,6 +124,7 @@ static bool parse_executor_log(struct internal_request *request)
     request->log_has_position = after.at && log_position_parse(after.at, after.size, &request->log_after);
     return after.at && (request->log_from_start || request->log_has_position || slice_is(after, "new")) &&
            query_id(query, "key", &request->key) && query_number(query, "level", 0, 3, &request->level) &&
+           query_flag(query, "gzip", &request->gzip) &&
            query_optional_id(query, "of", &request->log_workspace) &&
            query_optional_id(query, "run", &request->log_execution) &&
            parse_hex(query_value(query, "text"), request->log_text, INTERNAL_REQUEST_LOG_TEXT_MAX);

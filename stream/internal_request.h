@@ -9,7 +9,7 @@
  *   GET
  * /internal/stream/call?execution=ID&workspace=ID&key=ID&after=N&progress=N&rpc=HEX&token=HEX&prime=0|1&seconds=N&streams=N
  *   GET
- * /internal/stream/executor-log?workspace=OPERATOR&key=ID&after=MS-SEQ|new|all&level=N&of=[ID]&run=[ID]&text=HEX&streams=N
+ * /internal/stream/executor-log?workspace=OPERATOR&key=ID&after=MS-SEQ|new|all&level=N&of=[ID]&run=[ID]&text=HEX&gzip=0|1&streams=N
  *
  * And one of the API's own workers, for GET /metrics, which nginx passes to nobody:
  *
@@ -56,9 +56,9 @@ struct internal_request {
     /* feed: continues after this id; `missed`: there were ids between that one and the client's */
     int64_t feed_after;
     int missed;
-    /* feed: the client accepts gzip; it wants numbers of ends; it has no id and wants what ends from now on,
-     * `feed_after` being for a daemon that does not know this. 0 if absent, as from an API of an older
-     * release */
+    /* feed, executor log: the client accepts gzip. Feed: it wants numbers of ends; it has no id and wants
+     * what ends from now on, `feed_after` being for a daemon that does not know this. 0 if absent, as from an
+     * API of an older release */
     int gzip, summary, begin;
     /* feed: bits 1 << state of the ends that are wanted; the responders, none: all; a tag, "": any */
     int states;

@@ -2,10 +2,8 @@
  * a stream. */
 #include <sodium.h>
 #include <string.h>
-#include <strings.h>
 #include <talloc.h>
 
-#include "base/field.h"
 #include "fcgi/forms/form.h"
 #include "fcgi/forms/wait.h"
 #include "fcgi/handlers/handlers.h"
@@ -91,20 +89,6 @@ static bool read_position(struct request *r, const struct feed_state *state, str
     return true;
 }
 
-/* An end takes some 400 octets and shrinks to a tenth; the event daemon compresses it once for all streams.
- */
-static bool accepts_gzip(struct request *r)
-{
-    const char *p = request_list(r, "HTTP_ACCEPT_ENCODING");
-    struct span item;
-    while (p && (p = field_next_item(p, &item))) {
-        size_t n = strcspn(item.at, ",; \t");
-        if (n == 4 && strncasecmp(item.at, "gzip", n) == 0)
-            return field_weight(r, item) > 0;
-    }
-    return false;
-}
-
 int h_feed(struct request *r)
 {
     struct feed_query q;
@@ -125,5 +109,5 @@ int h_feed(struct request *r)
         "/internal/stream/feed?workspace=%s&key=%s&after=%lld&missed=%d&states=%d&responders=%s&"
         "tag=%s&gzip=%d&summary=%d&begin=%d&streams=%lld",
         r->access.workspace_id.text, auth_credential(r)->text, (long long)at.after, at.missed, q.states,
-        q.responders, q.tag, accepts_gzip(r), q.is_summary, at.begins, wait_streams_max(r));
+        q.responders, q.tag, request_accepts_gzip(r), q.is_summary, at.begins, wait_streams_max(r));
 }

@@ -377,7 +377,7 @@ int h_operator_executor_log(struct request *r)
     sodium_bin2hex(hex, 2 * size + 1, (const unsigned char *)(q ? q : ""), size);
     return reply_internal(r,
                           "/internal/stream/executor-log?workspace=%s&key=%s&after=%s&level=%d&of=%s&run=%s&"
-                          "text=%s&streams=%d",
+                          "text=%s&gzip=%d&streams=%d",
                           r->access.operator_id.text, auth_credential(r)->text, position, level,
-                          workspace.text, execution.text, hex, LOG_STREAMS_MAX);
+                          workspace.text, execution.text, hex, request_accepts_gzip(r), LOG_STREAMS_MAX);
 }

@@ -58,6 +58,18 @@ const char *request_list(struct request *r, const char *name)
     return list;
 }
 
+bool request_accepts_gzip(struct request *r)
+{
+    const char *p = request_list(r, "HTTP_ACCEPT_ENCODING");
+    struct span item;
+    while (p && (p = field_next_item(p, &item))) {
+        size_t n = strcspn(item.at, ",; \t");
+        if (n == 4 && strncasecmp(item.at, "gzip", n) == 0)
+            return field_weight(r, item) > 0;
+    }
+    return false;
+}
+
 /* --- decoding --- */
 
 static int hex_digit(char c)

@@ -152,6 +152,9 @@ bool request_form(struct request *r, struct query_item *items, size_t max, size_
 
 /* A header that is a list, as one text of r: its lines joined by ", " (base/field.h). NULL if absent. */
 const char *request_list(struct request *r, const char *name);
+/* The client accepts a response that is compressed by gzip, as the event daemon does with the streams that
+ * many may follow: an end of the feed takes some 400 octets and shrinks to a tenth. */
+bool request_accepts_gzip(struct request *r);
 
 /* The value of a query parameter; NULL if absent. */
 const char *request_query(const struct request *r, const char *name);

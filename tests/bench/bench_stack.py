@@ -1,6 +1,7 @@
 """Common part of the benchmarks with one stack: build, start, measure, stop. Prints the result and the required bounds as one JSON
 object and exits with 1 if a bound is missed."""
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -8,6 +9,13 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "api"))
 from stack import ROOT, Stack  # noqa: E402
+
+
+def cpu_s(pid):
+    """Of a process and its children."""
+    stat, children = (pathlib.Path(f"/proc/{pid}/{name}").read_text() for name in ("stat", f"task/{pid}/children"))
+    fields = stat.rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") + sum(cpu_s(child) for child in children.split())
 
 
 def run(settings, measure, most=None, least=None):

@@ -19,7 +19,7 @@ import threading
 import time
 
 import bench_stack
-from feed import cpu_s
+from bench_stack import cpu_s
 from stack import eventually
 
 WAITS = {"steps": [{"name": "w", "type": "wait", "signal": "go", "timeout_seconds": 3600}]}
@@ -27,6 +27,7 @@ ECHO = {"inputs": {"type": "object"}, "steps": [{"name": "a", "type": "transform
 PAGE = {"X-Millrace-Console": "1", "Sec-Fetch-Site": "same-origin"}
 WRK = bench_stack.ROOT / "tests/bench/wrk"
 MIN_POLL_S = 2
+SERVERS = ("nginx", "api", "mariadb", "redis", "executor", "stream")
 
 
 def pause_after(every, took):
@@ -79,7 +80,7 @@ class Console(threading.Thread):
         """Reads a stream in a thread of its own. What arrives makes the page `fresh`."""
         connection = http.client.HTTPConnection("127.0.0.1", self.stack.port, timeout=60)
         while True:
-            connection.request("GET", "/api/v1" + path, headers={**self.headers, "Accept": "text/event-stream"})
+            connection.request("GET", "/api/v1" + path, headers={**self.headers, "Accept": "text/event-stream", "Accept-Encoding": "gzip"})
             answer = connection.getresponse()
             if answer.status == 200:
                 break
@@ -174,6 +175,14 @@ def accepted(stack, key, flow, seconds):
     return result["statuses"]["202"] * 1e6 / result["duration_us"]
 
 
+def measured(stack, key, flow):
+    """(accepted runs in a second, microseconds of each server for one of them)"""
+    pids = {name: stack.pid(name) for name in SERVERS}
+    before = {name: cpu_s(pid) for name, pid in pids.items()}
+    rate = accepted(stack, key, flow, options.seconds)
+    return rate, {name: round((cpu_s(pid) - before[name]) * 1e6 / rate / options.seconds) for name, pid in pids.items()}
+
+
 def drain(stack):
     eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state = 1") == "0", 120, "an empty queue")
 
@@ -184,15 +193,17 @@ def measure(stack):
     flow, execution = workspace.put_workflow(ECHO), client.started(workspace.put_workflow(WAITS))
     accepted(stack, client.key, flow, 2)
     drain(stack)
-    rates, corrected, used, each = {"without": [], "with": []}, [], [], []
+    rates, us, corrected, used, each = {"without": [], "with": []}, {}, [], [], []
     for _ in range(options.rounds):
-        rates["without"].append(accepted(stack, client.key, flow, options.seconds))
+        rate, us["without"] = measured(stack, client.key, flow)
+        rates["without"].append(rate)
         drain(stack)
         consoles = Consoles(stack, options.consoles, client.key, execution, workspace.id)
         consoles.start()
         eventually(lambda: consoles.ready.is_set() or consoles.figures[3], 120, "pages that show what they are to show")
         before, cpu, began = consoles.figures[:], cpu_s(consoles.pid), time.monotonic()
-        rates["with"].append(accepted(stack, client.key, flow, options.seconds))
+        rate, us["with"] = measured(stack, client.key, flow)
+        rates["with"].append(rate)
         took = time.monotonic() - began
         used.append((cpu_s(consoles.pid) - cpu) / took)
         each.append([(b - a) / took for a, b in zip(before, consoles.figures[:])])
@@ -204,7 +215,7 @@ def measure(stack):
     medians = {name: statistics.median(list_) for name, list_ in rates.items()}
     return {"consoles": options.consoles, "accepted_per_s": {name: [round(r) for r in list_] for name, list_ in rates.items()},
             "console_requests_per_s": round(statistics.median(e[0] for e in each), 1), "console_kib_per_s": round(statistics.median(e[1] for e in each) / 1024),
-            "refused_per_s": [round(e[2], 1) for e in each], "processors_of_consoles": [round(u, 2) for u in used],
+            "cpu_us_a_run_last_round": us, "refused_per_s": [round(e[2], 1) for e in each], "processors_of_consoles": [round(u, 2) for u in used],
             "ratio_all": round(medians["with"] / medians["without"], 3), "ratios": [round(c, 3) for c in corrected], "ratio": round(statistics.median(corrected), 3)}
 
 

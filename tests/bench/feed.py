@@ -10,7 +10,6 @@ import contextlib
 import http.client
 import multiprocessing
 import os
-import pathlib
 import re
 import selectors
 import socket
@@ -20,6 +19,7 @@ import time
 import zlib
 
 import bench_stack
+from bench_stack import cpu_s
 from stack import eventually
 
 ECHO = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
@@ -131,13 +131,6 @@ def accept(stack, key, flow):
 
 def percentiles(took):
     return {"p50": round(took[len(took) // 2], 1), "p99": round(took[len(took) * 99 // 100], 1)}
-
-
-def cpu_s(pid):
-    """Of a process and its children."""
-    stat, children = (pathlib.Path(f"/proc/{pid}/{name}").read_text() for name in ("stat", f"task/{pid}/children"))
-    fields = stat.rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") + sum(cpu_s(child) for child in children.split())
 
 
 def load(stack, key, flow, n):

@@ -1618,7 +1618,7 @@ export interface paths {
          * @description The response is a stream of server-sent events without an end: one `executor.line` for each line that an executor of any host
          *     logs, about a quarter of a second later. The role needs `executions:read` as well. All filters that are given must hold. The
          *     stream begins with the lines that are still kept and match, or without a filter with the newest ones; after `Last-Event-ID` it
-         *     continues without a loss, and lines may come twice. Lines that were logged since that id and are not kept any more are told by
+         *     continues without a loss, and lines may come twice. It is compressed (`Content-Encoding: gzip`) if the request accepts that. Lines that were logged since that id and are not kept any more are told by
          *     `log.gap`. Redis keeps about `executor.live_log_mib` of lines; nothing gets there while it is unreachable.
          *
          */
