@@ -95,10 +95,13 @@ static void read_feed_page(struct stream_db_thread *thread, struct stream_db_job
 {
     job->error =
         feed_read(thread->db, job, &job->workspace, job->feed_after, until, &job->feed_rows, &job->feed_n);
+    job->feed_more = job->feed_n == FEED_PAGE_MAX;
+    if (!job->feed_formats)
+        return;
     job->frames = talloc_strdup(job, "");
     job->feed_ends = talloc_zero_array(job, size_t, job->feed_n + 1);
     size_t n = feed_page_append(&job->frames, job->feed_ends, job->feed_rows, job->feed_n, FRAMES_MAX);
-    job->feed_more = n < job->feed_n || job->feed_n == FEED_PAGE_MAX;
+    job->feed_more |= n < job->feed_n;
     job->feed_n = n;
     job->feed_page = shared_text_new(job, job->frames, talloc_get_size(job->frames) - 1, job->feed_packs);
 }

@@ -72,15 +72,16 @@ struct stream_db_job {        /* a talloc root */
      * `feed_after`; below 0: reads nothing, sets feed_until to the highest id given, and feed_more if rows
      * without an id may be left. feed_begins: sets feed_begin to the highest id given, once no row that was
      * visible to the job is without one; -1 before. STREAM_DB_FEED_PAGE:
-     * a page up to `feed_until`. Each row's server-sent event is in `frames`, from feed_ends[i] to
-     * feed_ends[i + 1]. A page ends early when its frames have reached their limit of bytes; feed_more: rows
-     * may follow it. feed_page: all frames, for streams that want every row; compressed as well if feed_packs
-     * is set. STREAM_DB_FEED_CHECK: keeps the feed wanted, and tells which of `keys` are valid */
+     * a page up to `feed_until`. With feed_formats each row's server-sent event is in `frames`, from
+     * feed_ends[i] to feed_ends[i + 1]. A page ends early when its frames have reached their limit of bytes;
+     * feed_more: rows may follow it. feed_page: all frames, for streams that want every row; compressed as
+     * well if feed_packs is set. STREAM_DB_FEED_CHECK: keeps the feed wanted, and tells which of `keys` are
+     * valid */
     int64_t feed_after, feed_until, feed_begin, feed_keep_ms;
     struct feed_row *feed_rows;
     size_t *feed_ends;
     size_t feed_n;
-    bool feed_begins, feed_more, feed_packs;
+    bool feed_begins, feed_more, feed_formats, feed_packs;
     struct shared_text *feed_page;
     /* each row's tags, parsed when a filter first asks for them; only the loop uses it */
     json_object **feed_tags;

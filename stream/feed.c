@@ -17,8 +17,9 @@ enum {
     POLL_MS = 200,
     POLLS_A_TICK = 20,
     /* While runs end all the time, a feed with many streams is read less often: after as many milliseconds as
-     * it has streams, up to this. Each stream then gets more at a time, and nginx has at most a thousand
-     * writes a second for them, whatever the rate of ends is. */
+     * it has streams, up to this; if all of them are summaries, once for each summary. Each stream then gets
+     * more at a time, and nginx has at most a thousand writes a second for them, whatever the rate of ends
+     * is. */
     GATHER_MAX_MS = 1000,
     /* between two summaries: a screen that shows what is new is not drawn more often */
     SUMMARY_MS = 1000,
@@ -223,6 +224,7 @@ void feeds_advance(struct feed_subscriber *s)
     s->job->workspace = w->workspace;
     s->job->feed_after = s->cursor;
     s->job->feed_until = w->last;
+    s->job->feed_formats = !s->is_summary;
     s->job->feed_packs = packs_pages(s);
     stream_db_thread_submit(w->feeds->db_thread, s->job);
 }
@@ -267,6 +269,8 @@ static bool send_slice(struct feed_watch *w)
         w->next = LIST_NEXT(s, entry);
         /* one that receives slowly falls behind, and reads pages of its own when its output was sent */
         s->is_live = s->is_live && s->callbacks->unsent(s) <= UNSENT_MAX;
+        /* nor has one that came while only summaries were there any text */
+        s->is_live = s->is_live && (s->is_summary || w->news->feed_formats);
         if (s->is_live)
             feed_send(s, w->news, INT64_MAX);
     }
@@ -301,7 +305,8 @@ static void feeds_on_slice(evutil_socket_t fd, short what, void *arg)
 static int64_t reading_pause_ms(const struct feed_watch *w)
 {
     int64_t turn_ms = (int64_t)w->feeds->count * TICK_MS / POLLS_A_TICK;
-    int64_t gather_ms = w->is_busy ? (int64_t)(w->subscribers_n - w->summaries_n) : 0;
+    size_t streams = w->subscribers_n - w->summaries_n;
+    int64_t gather_ms = !w->is_busy ? 0 : streams > 0 ? (int64_t)streams : SUMMARY_MS;
     gather_ms = gather_ms < GATHER_MAX_MS ? gather_ms : GATHER_MAX_MS;
     turn_ms = turn_ms > gather_ms ? turn_ms : gather_ms;
     return turn_ms > POLL_MS ? turn_ms : POLL_MS;
@@ -387,6 +392,7 @@ static void poll_feed(struct feed_watch *w, int64_t now_ms)
             w->job->feed_after = w->last;
     }
     w->job->feed_keep_ms = w->feeds->keep_ms;
+    w->job->feed_formats = w->summaries_n < w->subscribers_n;
     w->job->feed_packs = w->packed_n > 0;
     stream_db_thread_submit(w->feeds->db_thread, w->job);
 }

@@ -67,13 +67,13 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
 
 export interface Pages<T> {
     rows: T[]; error: Problem | undefined; loading: boolean; more: boolean;
-    loadMore: () => void; refresh: () => Promise<void>; reload: () => void;
+    loadMore: () => void; refresh: () => Promise<boolean>; reload: () => void;
 }
 interface Page<T> { rows: T[]; next: string | null | undefined }
 
 /**
  * A list read by cursor, newest first. `refresh` reads the first page again and joins it with what is there. A list whose first page has nothing
- * in common with it begins anew, because rows in between are missing.
+ * in common with it begins anew, because rows in between are missing; `refresh` tells that.
  */
 export function usePages<T extends { id: string }>(key: string, load: (after: string | undefined, signal: AbortSignal) => Promise<Page<T>>): Pages<T> {
     const redraw = useRedraw();
@@ -116,15 +116,19 @@ export function usePages<T extends { id: string }>(key: string, load: (after: st
             mine.next = page.next;
         });
     }, []);
-    const refresh = useCallback(() => step(async (at) => {
-        const page = await loader.current(undefined, at.end.signal);
-        const fresh = new Map(page.rows.map((row) => [row.id, row]));
-        const last = page.rows.at(-1);
-        const from = last ? at.rows.findIndex((row) => row.id === last.id) : -1;
-        if (from >= 0) at.rows = [...page.rows, ...at.rows.slice(from + 1)];
-        else if (at.rows.some((row) => fresh.has(row.id))) at.rows = [...page.rows, ...at.rows.filter((row) => !fresh.has(row.id))];
-        else { at.rows = page.rows; at.next = page.next; }
-    }), []);
+    const refresh = useCallback(async () => {
+        let isNew = false;
+        await step(async (at) => {
+            const page = await loader.current(undefined, at.end.signal);
+            const fresh = new Map(page.rows.map((row) => [row.id, row]));
+            const last = page.rows.at(-1);
+            const from = last ? at.rows.findIndex((row) => row.id === last.id) : -1;
+            if (from >= 0) at.rows = [...page.rows, ...at.rows.slice(from + 1)];
+            else if (at.rows.some((row) => fresh.has(row.id))) at.rows = [...page.rows, ...at.rows.filter((row) => !fresh.has(row.id))];
+            else { isNew = at.rows.length > 0; at.rows = page.rows; at.next = page.next; }
+        });
+        return isNew;
+    }, []);
     const mine = own.current.key === key;
     return {
         rows: mine ? own.current.rows : [], error: mine ? own.current.error : undefined, loading: !mine || own.current.loading, more: mine && !!own.current.next,

@@ -110,8 +110,9 @@ export function Runs() {
                 if (end.signal.aborted) return;
                 fresh.current = false;
                 const began = performance.now();
-                await pages.refresh();
-                pause = bySchedule ? 30000 : pauseAfter(MIN_POLL_MS, performance.now() - began);
+                // nobody can read rows that are all replaced each time
+                const isNew = await pages.refresh();
+                pause = bySchedule ? 30000 : pauseAfter(isNew ? 5000 : MIN_POLL_MS, performance.now() - began);
             }
         })();
         return () => end.abort();

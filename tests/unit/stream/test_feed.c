@@ -334,3 +334,25 @@ Test(feed, passes_nothing_over_that_was_not_read)
     cr_expect_eq(page->feed_until, NEWEST);
     remove_readers(&reader, 1);
 }
+
+/* It came while the feed had summaries only, for which nothing is formatted: it reads a page of its own. */
+Test(feed, sends_no_rows_that_were_not_formatted)
+{
+    struct reader counts, late;
+    add_readers_of(&workspace, true, &counts, 1);
+    struct stream_db_job *job = await_live(&workspace, &counts, 1);
+    cr_expect_not(job->feed_formats);
+    add_readers(&workspace, &late, 1);
+    late.feed.is_live = true; /* as the tick that comes before the end of the reading would find it */
+    finish_with(job, NEWEST, STATE_SUCCEEDED);
+    cr_expect_eq(counts.got, 1);
+    cr_expect_eq(late.got, 0);
+    job = await_poll(&workspace);
+    cr_expect(job->feed_formats);
+    const struct stream_db_job *page = first_submitted(STREAM_DB_FEED_PAGE, &workspace);
+    cr_assert_not_null(page);
+    cr_expect(page->feed_formats);
+    cr_expect_eq(page->feed_until, NEWEST);
+    remove_readers(&counts, 1);
+    remove_readers(&late, 1);
+}
