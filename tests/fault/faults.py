@@ -21,6 +21,7 @@ from stack import BIN, ROOT, alive, children_of, eventually, kill, within
 LEASE_S = 12  # an executor without a heartbeat for this time counts as lost
 LOST_S = 40  # a crash point that is met only after executors were found lost, or by a periodic task
 OBJECTS_AWAY_S = 1  # after a failed connection, requests to the object store fail at once for so long
+SHUTDOWN_S = 10  # worker_shutdown_timeout of nginx
 POINT_S = 4   # a crash point that no process reaches within this time is abandoned
 
 
@@ -86,6 +87,8 @@ class Faults:
         self.restart("nginx", self.excused("nginx", CUT, BROKEN), self.rng.uniform(0, 0.5), with_children=True)
 
     def nginx_reload(self):
+        """Streams of the old workers are cut after worker_shutdown_timeout, and continue elsewhere."""
+        self.excused("nginx reload", BROKEN)[1] = time.monotonic() + SHUTDOWN_S + 1
         kill(self.stack.pid("nginx"), signal.SIGHUP)
 
     def api_rolling(self):

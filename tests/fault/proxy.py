@@ -92,6 +92,7 @@ class Pair:
         self.fate = None       # set when the response to a COMMIT must not be forwarded
         self.cut_at = None     # time of a scheduled cut, or None
         self.delayed = None    # (time, bytes) of a COMMIT that is forwarded later, or None
+        self.unsent = {client: b"", server: b""}  # what each has not taken yet; meanwhile nothing is read from the other
 
 
 class Forwarder:
@@ -128,7 +129,7 @@ class Forwarder:
         pair = Pair(client, server)
         self.pairs.add(pair)
         for s in (client, server):
-            s.settimeout(10)
+            s.setblocking(False)
             self.selector.register(s, selectors.EVENT_READ, pair)
 
     def drop(self, pair, reset=False):
@@ -136,7 +137,8 @@ class Forwarder:
             return
         self.pairs.discard(pair)
         for s in (pair.client, pair.server):
-            self.selector.unregister(s)
+            if s in self.selector.get_map():
+                self.selector.unregister(s)
             if reset:
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             s.close()
@@ -192,10 +194,32 @@ class Forwarder:
         self.pass_on(pair, target, data)
 
     def pass_on(self, pair, target, data):
+        """Never waits: a process that is stopped must not hold up the connections of the others."""
         try:
-            target.sendall(data)
+            sent = 0 if pair.unsent[target] else target.send(data)
+        except BlockingIOError:
+            sent = 0
         except OSError:
             self.drop(pair)
+            return
+        pair.unsent[target] += data[sent:]
+        if pair in self.pairs:
+            self.watch(pair)
+
+    def flush(self, pair, target):
+        data, pair.unsent[target] = pair.unsent[target], b""
+        self.pass_on(pair, target, data)
+
+    def watch(self, pair):
+        for s, other in ((pair.client, pair.server), (pair.server, pair.client)):
+            wanted = (0 if pair.unsent[other] else selectors.EVENT_READ) | (selectors.EVENT_WRITE if pair.unsent[s] else 0)
+            key = self.selector.get_map().get(s)
+            if not wanted and key:
+                self.selector.unregister(s)
+            elif wanted and not key:
+                self.selector.register(s, wanted, pair)
+            elif key and key.events != wanted:
+                self.selector.modify(s, wanted, pair)
 
     def is_meant(self, pair):
         pids, contains = self.orders[0].get("pids"), self.orders[0].get("contains")
@@ -282,12 +306,14 @@ class Forwarder:
             pause = self.stalled_until - time.monotonic()
             if pause > 0:
                 time.sleep(pause)
-            for key, _ in self.selector.select(self.cut_due()):
+            for key, events in self.selector.select(self.cut_due()):
                 if key.data == "listener":
                     self.accept()
                 elif key.data == "commands":
                     if not self.on_commands():
                         return
+                elif key.data in self.pairs and events & selectors.EVENT_WRITE:
+                    self.flush(key.data, key.fileobj)
                 elif key.data in self.pairs:
                     self.on_bytes(key.data, key.fileobj)
                 if self.stalled_until > time.monotonic():
