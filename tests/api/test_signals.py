@@ -277,3 +277,24 @@ def test_executors_that_die_and_return_lose_no_signal(stack, workspace, client):
     assert send(client, id, json=1) == "delivered" and send(client, id, json=2) == "kept"
     stack.start_server("executor")
     assert client.finished(id, 60)["detail"]["output"] == [1, 2]
+
+
+def test_a_signal_is_consumed_with_the_result_of_its_wait(stack):
+    """Also if the turn of the run ends in between: a signal that was consumed by itself would be lost with the executor."""
+    workspace = stack.workspace(credits=1000)
+    client = workspace.client()
+    numbers = list(range(5000))  # reading them takes most of a turn, so that many turns end when the wait does
+    flow = workspace.put_workflow(program(wait(schema={"type": "array", "items": {"type": "integer", "minimum": 0}})))
+    runs = [result["execution_id"] for _ in range(6) for result in client.post(f"/workflows/{flow}/run-batch", json={"items": [{"inputs": {}}] * 100}).json()["results"]]
+    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM waits WHERE workspace_id = '{workspace.id}' AND reason = {SIGNAL}") == "600", 60, "all runs wait")
+    stack.stop_server("executor")
+    for run in runs:
+        assert send(client, run, json=numbers) == "delivered"
+    stack.start_server("executor")
+
+    def all_ended():
+        alone = stack.sql("SELECT s.execution_id FROM signals s JOIN execution_steps t ON t.execution_id = s.execution_id AND t.step = s.step AND t.item = s.item "
+                          "WHERE s.state = 2 AND t.status = 1 LIMIT 1")
+        assert alone == [], f"the signal of {alone[0][0]} is consumed, and its wait goes on"
+        return stack.sql_one(f"SELECT COUNT(*) FROM executions WHERE workspace_id = '{workspace.id}' AND state = 3") == "600"
+    eventually(all_ended, 60, "all runs end")

@@ -346,6 +346,15 @@ static void trace_try(struct action *a, const char *reason)
     a->http_status = 0;
 }
 
+void wait_end_put(struct active_run *run, int step, int item, const struct wait_end *wait)
+{
+    if (!wait->is_over)
+        return;
+    if (wait->seq > 0)
+        commit_end_signal(run_pending_commit(run), wait->seq);
+    commit_end_signal_wait(run_pending_commit(run), step, item);
+}
+
 void action_succeed(struct action *a, json_object *result)
 {
     struct action_group *group = a->group;
@@ -355,11 +364,14 @@ void action_succeed(struct action *a, json_object *result)
         action_fail(a, &failure);
         return;
     }
-    struct action_end end = {.item = a->item, .tries = a->tries, .result = json_object_get(result)};
+    struct action_end end = {
+        .item = a->item, .tries = a->tries, .result = json_object_get(result), .wait = a->wait};
     trace_try(a, NULL);
     a->started = false;
-    if (a->item >= 0)
+    if (a->item >= 0) {
         put_end_row(a, STEP_STATUS_COMPLETED, result, NULL);
+        wait_end_put(a->run, (int)a->step->index, a->item, &a->wait);
+    }
     free_action(a);
     group->on_end(group->arg, &end);
     json_object_put(result);
@@ -418,9 +430,12 @@ void action_fail(struct action *a, const struct action_failure *failure)
                              .tries = a->tries,
                              .error = talloc_strdup(a->run, failure->error),
                              .result = fits ? json_object_get(failure->result) : NULL,
-                             .reason = failure->reason ? failure->reason : REASON_STEP_FAILED};
-    if (a->item >= 0)
+                             .reason = failure->reason ? failure->reason : REASON_STEP_FAILED,
+                             .wait = a->wait};
+    if (a->item >= 0) {
         put_end_row(a, STEP_STATUS_FAILED, end.result, end.error);
+        wait_end_put(a->run, (int)a->step->index, a->item, &a->wait);
+    }
     free_action(a);
     group->on_end(group->arg, &end);
     json_object_put(end.result);

@@ -48,6 +48,14 @@ const struct step_kind *step_kind_of(enum step_type type);
 STEP_TYPE_ROWS(STEP_KIND_DECLARATION)
 #undef STEP_KIND_DECLARATION
 
+/* The end of a wait for a signal. It is committed with the result of the wait and not before: a signal that
+ * was consumed by itself would be lost with the process. */
+struct wait_end {
+    bool is_over;
+    /* the signal that is consumed; 0: the time was over */
+    int seq;
+};
+
 struct action_end {
     /* -1: the step itself */
     int item;
@@ -57,6 +65,8 @@ struct action_end {
     enum failure_reason reason;
     /* also of an action that failed, if it has one; borrowed; NULL is JSON null */
     json_object *result;
+    /* of an action without an item; one with an item has put it beside its row */
+    struct wait_end wait;
 };
 
 /* The live actions of one run, in the order in which they were made, and their owner. */
@@ -130,6 +140,8 @@ struct action {
     struct timer wait_timer, timeout_timer;
     /* CLOCK_BOOTTIME: the time of this try was over then, by the row of a parked run; 0: not begun there */
     int64_t timeout_boot_ms;
+    /* set by a wait before it ends */
+    struct wait_end wait;
     /* the step type's own; a talloc child of the action, or NULL */
     void *state;
     /* has the state; NULL: it is not out */
@@ -177,6 +189,8 @@ void action_set_in_flight(struct action *a);
 /* The time limit of the action begins now, or begins anew; it is suspended. */
 void action_start_timeout(struct action *a);
 void action_suspend_timeout(struct action *a);
+/* Adds the end of a wait, if there is one, to the pending commit, which must have the result of that wait. */
+void wait_end_put(struct active_run *run, int step, int item, const struct wait_end *wait);
 /* The ends. The action is freed, and the owner may have advanced the run, or ended it, when these return.
  * `result` is borrowed; NULL is JSON null. action_fail tries again instead, if the failure allows it and
  * tries are left. */

@@ -40,8 +40,9 @@ struct current_step {
     size_t value_bytes;
     /* memory of items and of values, by estimate, where actions may wait: a dropped scope leaves them */
     size_t items_memory, values_memory;
-    /* tries of the action that has ended, of a step that runs once */
+    /* of the action that has ended, of a step that runs once: its tries, and what it has waited for */
     int last_tries;
+    struct wait_end wait;
     /* by item; this struct owns one reference of each */
     json_object **values;
     int64_t started_ms;
@@ -197,8 +198,11 @@ static void put_step_row(struct workflow_run *w, const struct program_step *step
         tally_time(MEASURE_STEP, (int)step->type, status == STEP_STATUS_COMPLETED ? 1 : 2,
                    row.completed_ms - row.started_ms);
     commit_put_step(run_pending_commit(w->run), &row);
-    if (status == STEP_STATUS_COMPLETED || status == STEP_STATUS_FAILED)
+    if (status == STEP_STATUS_COMPLETED || status == STEP_STATUS_FAILED) {
+        if (s)
+            wait_end_put(w->run, (int)step->index, -1, &s->wait);
         trace_step(w, step, &row);
+    }
 }
 
 /* The copy of a row of the run that this one retries. */
@@ -400,8 +404,10 @@ static void on_action_end(void *arg, const struct action_end *end)
     struct workflow_run *w = arg;
     struct current_step *s = w->current_step;
     s->actions_running--;
-    if (end->item < 0)
+    if (end->item < 0) {
         s->last_tries = end->tries;
+        s->wait = end->wait;
+    }
     if (!end->error) {
         put_item_result(s, end->item < 0 ? 0 : (size_t)end->item, end->result);
     } else if (s->step->continue_on_item_error) {

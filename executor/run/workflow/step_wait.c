@@ -160,10 +160,7 @@ static void end_wait(struct action *a)
     const struct wait_action *s = a->state;
     void *scratch = talloc_new(NULL);
     json_object *result = s->signal ? signal_result(scratch, s) : NULL;
-    /* in the commit that ends the step: a turn may end, or the process stop, after the action was resumed */
-    if (s->signal)
-        commit_end_signal(run_pending_commit(a->run), s->signal->seq);
-    commit_end_signal_wait(run_pending_commit(a->run), (int)a->step->index, a->item);
+    a->wait = (struct wait_end){.is_over = true, .seq = s->signal ? s->signal->seq : 0};
     action_succeed(a, result);
     talloc_free(scratch);
 }
