@@ -1,4 +1,5 @@
 /* millrace: the command of the operators. */
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,11 +19,13 @@ enum { SIGNAL_EXIT_BASE = 128 };
 static void on_broken_pipe(int number)
 {
     static const int outputs[] = {STDOUT_FILENO, STDERR_FILENO};
+    int saved = errno;
     for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++) {
         struct pollfd output = {.fd = outputs[i], .events = POLLOUT};
-        if (poll(&output, 1, 0) == 1 && output.revents & POLLERR)
+        if (poll(&output, 1, 0) == 1 && output.revents & (POLLERR | POLLHUP))
             _exit(SIGNAL_EXIT_BASE + number);
     }
+    errno = saved;
 }
 
 static void watch_pipes(void)

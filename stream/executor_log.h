@@ -35,7 +35,7 @@ struct log_subscriber {
     /* the last position that was looked at, and the last one that the client knows */
     struct log_position cursor, told;
     bool has_cursor, is_live, must_check_gap;
-    /* the stream is compressed */
+    /* the stream is compressed, and may send whole pages */
     bool is_packed;
     /* the page in flight, or NULL */
     struct stream_db_job *job;

@@ -441,15 +441,18 @@ static void feeds_on_tick(evutil_socket_t fd, short what, void *arg)
     LIST_FOREACH(w, &feeds->all, entry)
     {
         bool is_due = w->has_more || now_ms - w->polled_ms >= reading_pause_ms(w);
+        bool begins = false;
         struct feed_subscriber *next;
         for (struct feed_subscriber *s = LIST_FIRST(&w->subscribers); s; s = next) {
             next = LIST_NEXT(s, entry);
             feeds_advance(s);
             send_summary_when_due(s, now_ms);
-            is_due |= s->begins_at > 0;
+            begins |= s->begins_at > 0;
         }
         if (w->job)
             continue;
+        /* whoever opens streams all the time does not hurry the feed of the others */
+        is_due |= begins && now_ms - w->polled_ms >= POLL_MS;
         if (now_ms - w->checked_ms >= CHECK_MS)
             check_feed(w, now_ms);
         else if (!w->news && is_due)

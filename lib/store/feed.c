@@ -45,17 +45,25 @@ static enum err number_rows(struct db_tx *tx, const id *workspace, const struct 
     return e == OK ? db_run(tx->db, tx->ctx, SQL_FEED_ADVANCE, args, 2, NULL) : e;
 }
 
+struct feed_numbering {
+    id workspace;
+    /* more rows may be left */
+    bool more;
+};
+
 /* Reads the rows after the lock was taken: what another host has numbered in the meantime has its ids then.
  */
 static enum err feed_number_work(struct db_tx *tx, void *arg)
 {
-    const id *workspace = arg;
+    struct feed_numbering *n = arg;
+    const id *workspace = &n->workspace;
     struct db_value one = db_id(workspace);
     struct db_rows *feed, *fresh;
     enum err e = db_run(tx->db, tx->ctx, SQL_FEED_LOCK, &one, 1, &feed);
     if (e != OK || feed->count == 0)
         return e;
     e = db_run(tx->db, tx->ctx, SQL_FEED_NEW, &one, 1, &fresh);
+    n->more = n->more || (e == OK && fresh->count == FEED_NUMBER_MAX);
     return e == OK && fresh->count > 0 ? number_rows(tx, workspace, fresh, db_int(feed, 0, FEED_LOCK_LAST_ID))
                                        : e;
 }
@@ -64,10 +72,13 @@ enum err feed_number(struct db *db, void *ctx, const id *workspace, bool *more_r
 {
     struct db_value one = db_id(workspace);
     struct db_rows *fresh;
-    id copy = *workspace;
+    struct feed_numbering n = {.workspace = *workspace};
     enum err e = db_run(db, ctx, SQL_FEED_NEW, &one, 1, &fresh);
-    *more_r = e == OK && fresh->count == FEED_NUMBER_MAX;
-    return e == OK && fresh->count > 0 ? db_transaction(db, feed_number_work, &copy) : e;
+    n.more = e == OK && fresh->count == FEED_NUMBER_MAX;
+    if (e == OK && fresh->count > 0)
+        e = db_transaction(db, feed_number_work, &n);
+    *more_r = n.more;
+    return e;
 }
 
 enum err feed_read(struct db *db, void *ctx, const id *workspace, int64_t after, int64_t until,

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""Open consoles: consoles.py [--consoles 100] [--seconds 6] [--rounds 4] [--only PAGE]. How many runs are accepted in a second (wrk, 16 connections) while
-consoles are open on the live screens, and without them in turn, as a ratio of the medians. The consoles are HTTP clients with sessions of
-their own that make the requests of console/src, in a process of
-their own: half show the list of runs (the summaries of the feed, and the first page again after an end,
-with the pauses of hooks.ts), a quarter one run (its event stream), a quarter the operator's overview or the executor log. Consoles are on other
-machines, so that what their process uses of this one's processors is taken off: `ratio` is with / (without x what it left of them), `ratio_all`
-with / without.  Starts a private stack. Prints one JSON object; exits with 1 if a bound is missed."""
+"""Open consoles: consoles.py [--consoles 100] [--seconds 6] [--rounds 4] [--only PAGE]. How many runs are accepted in a second (wrk, 16 connections)
+while consoles are open on the live screens, and without them in turn, as a ratio of the medians. The consoles are HTTP clients with sessions
+of their own that make the requests of console/src, in a process of their own: half show the list of runs (the summaries of the feed, and the
+first page again after an end, with the pauses of hooks.ts), a quarter one run (its event stream), a quarter the operator's overview or the executor
+log. Consoles are on other machines, so that what their process uses of this one's processors is taken off: `ratio` is with / (without x what it
+left of them), `ratio_all` with / without. Starts a private stack. Prints one JSON object; exits with 1 if a bound is missed."""
 import argparse
 import http.client
 import json

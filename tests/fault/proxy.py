@@ -151,6 +151,8 @@ class Forwarder:
     def on_bytes(self, pair, source):
         try:
             data = source.recv(CHUNK)
+        except BlockingIOError:
+            return
         except OSError:
             data = b""
         if not data:

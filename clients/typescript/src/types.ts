@@ -444,7 +444,7 @@ export interface paths {
          * @description The response is a stream of server-sent events without an end: one `FeedEvent` for each execution that succeeds, fails or is
          *     stopped, children included. `id` is a number that only grows. The stream begins with what ends after the head of its response, or after
          *     `Last-Event-ID`: a client that reconnects with the last id misses nothing and gets nothing twice. The first stream of a
-         *     workspace covers the executions that are accepted after its response. Events are kept for a week; if some between the id and
+         *     workspace covers the executions that are accepted after that head. Events are kept for a week; if some between the id and
          *     the first one that is left are gone, the stream begins with the event `feed.gap`. All filters that are given must hold. The
          *     stream is compressed (`Content-Encoding: gzip`) if the request accepts that.
          *
@@ -1618,7 +1618,7 @@ export interface paths {
          * @description The response is a stream of server-sent events without an end: one `executor.line` for each line that an executor of any host
          *     logs, about a quarter of a second later. The role needs `executions:read` as well. All filters that are given must hold. The
          *     stream begins with the lines that are still kept and match, or without a filter with the newest ones; after `Last-Event-ID` it
-         *     continues without a loss, and lines may come twice. It is compressed (`Content-Encoding: gzip`) if the request accepts that. Lines that were logged since that id and are not kept any more are told by
+         *     continues without a loss, and lines may come twice. The stream is compressed (`Content-Encoding: gzip`) if the request accepts that. Lines that were logged since that id and are not kept any more are told by
          *     `log.gap`. Redis keeps about `executor.live_log_mib` of lines; nothing gets there while it is unreachable.
          *
          */

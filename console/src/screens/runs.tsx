@@ -104,7 +104,7 @@ export function Runs() {
             let pause = MIN_POLL_MS;
             while (!end.signal.aborted) {
                 await delay(pause, end.signal);
-                // without an end in the feed, new runs show up within five seconds
+                // without an end in the feed, new runs show up about five seconds after the last answer
                 if (!fresh.current) await Promise.race([delay(5000 - MIN_POLL_MS, end.signal), new Promise<void>((resolve) => { turn.current = resolve; })]);
                 await visible(end.signal);
                 if (end.signal.aborted) return;
