@@ -208,6 +208,6 @@ def test_a_large_program_that_does_not_compile_fails_its_runs(stack):
     for run in runs:
         ended = client.finished(run, 30)
         assert ended["status"] == "failed" and ended["failure_reason"] == "internal", ended
-    assert client.get_execution(left)["status"] == "queued"
+    assert client.execution(left)["state"] == "queued"
     stack.sql(f"UPDATE executions SET updated_ms = updated_ms - 60000 WHERE id = '{left}'")
     assert client.finished(left, 90)["status"] == "failed"
