@@ -69,6 +69,8 @@ static id own_lane(void *ctx, const id *workspace, const char *url)
     crypto_hash_sha256(hash, (const uint8_t *)name, strlen(name));
     hash[6] = (uint8_t)(0x80 | (hash[6] & 0x0f));
     hash[8] = (uint8_t)(0x80 | (hash[8] & 0x3f));
+    /* MariaDB's type takes no UUID of version 8 whose octet here is 80 ("Incorrect uuid value") */
+    hash[8] = hash[8] == 0x80 ? 0x81 : hash[8];
     sodium_bin2hex(hex, sizeof hex, hash, 16);
     snprintf(text, sizeof text, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
     (void)id_parse(text, ID_LENGTH, &lane);
