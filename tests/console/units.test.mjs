@@ -143,10 +143,10 @@ test("scales, limits, queries and pauses", () => {
     for (const bad of ["-1", "0", "1.5", "many", "1e3"]) assert.throws(() => c.limitOf(bad));
     assert.equal(c.query({ a: "x y&z", b: "", c: undefined, d: 0 }), "?a=x+y%26z&d=0");
     assert.equal(c.query({}), "");
-    assert.equal(c.pauseAfter(0, 1), 2000);
-    assert.equal(c.pauseAfter(5000, 1), 5000);
-    assert.equal(c.pauseAfter(2000, 500), 10000);
-    assert.equal(c.pauseAfter(2000, 1e9), 60000);
+    for (const [every, took, least] of [[0, 1, 2000], [5000, 1, 5000], [2000, 500, 10000], [2000, 1e9, 60000]]) {
+        const pauses = Array.from({ length: 100 }, () => c.pauseAfter(every, took));
+        assert.ok(pauses.every((pause) => pause >= least && pause < least * 1.25 + 1) && new Set(pauses).size > 1);
+    }
 });
 
 test("a rate needs two readings", () => {
