@@ -455,7 +455,7 @@ static size_t feed_unsent(struct feed_subscriber *s)
     return evbuffer_get_length(output_of(connection_of_feed(s)));
 }
 
-/* A stream that has not begun: the client asks again. */
+/* The stream has not begun by ping_ms, or the daemon ends: the client repeats its request. */
 static void refuse_to_begin(struct stream_connection *c)
 {
     reject_connection(c, "503 Service Unavailable", "unavailable",

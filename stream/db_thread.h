@@ -89,8 +89,8 @@ struct stream_db_job {        /* a talloc root */
     /* STREAM_DB_KEYS: which of `keys` are valid. STREAM_DB_LOG_NEWEST: sets log_after to the position after
      * which the newest log_max entries of the executors' log follow, and log_end to its last one.
      * STREAM_DB_LOG_PAGE: reads at most log_max entries after log_after, and with log_wants_oldest the
-     * position of the first one that is kept; log_page has
-     * their lines, compressed as well with log_packs. */
+     * position of the first one that is kept. log_page: their lines, compressed as well with
+     * log_packs. */
     struct log_position log_after, log_end, log_oldest;
     struct log_entry *log_entries;
     size_t log_max, log_n;

@@ -235,8 +235,7 @@ void executor_log_add(struct executor_log *log, struct internal_request *request
     s->log = log;
     s->request = request;
     s->cursor = s->told = request->log_after;
-    s->is_packed = request->gzip && !*request->log_text && !id_is_set(&request->log_workspace) &&
-                   !id_is_set(&request->log_execution);
+    s->is_packed = request->gzip && !log_request_filters(request);
     s->has_cursor = request->log_has_position || request->log_from_start;
     s->must_check_gap = request->log_has_position;
     LIST_INSERT_HEAD(&log->subscribers, s, entry);

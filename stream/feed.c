@@ -50,7 +50,7 @@ struct feed_watch {
     size_t pages;
     /* the database job in flight, or NULL */
     struct stream_db_job *job;
-    /* the readings that were begun */
+    /* readings submitted so far */
     uint64_t readings;
     /* The job whose rows go out in slices, or NULL. The next subscriber that gets them, and how many get them
      * in a slice. */
@@ -269,7 +269,7 @@ static bool send_slice(struct feed_watch *w)
         w->next = LIST_NEXT(s, entry);
         /* one that receives slowly falls behind, and reads pages of its own when its output was sent */
         s->is_live = s->is_live && s->callbacks->unsent(s) <= UNSENT_MAX;
-        /* nor has one that came while only summaries were there any text */
+        /* a reading for summaries only has no text: the others read pages of their own */
         s->is_live = s->is_live && (s->is_summary || w->news->feed_formats);
         if (s->is_live)
             feed_send(s, w->news, INT64_MAX);
@@ -331,7 +331,7 @@ static void send_news(struct feed_watch *w, struct stream_db_job *job)
         await_next_slice(w->feeds);
 }
 
-/* Begins the subscribers that were there when the reading was begun. */
+/* Starts the streams that waited to begin when the reading was submitted. */
 static void begin_subscribers(struct feed_watch *w, int64_t cursor)
 {
     struct feed_subscriber *s;
@@ -345,7 +345,7 @@ static void begin_subscribers(struct feed_watch *w, int64_t cursor)
     }
 }
 
-/* Those who were live while nothing was read for them read pages of their own. */
+/* Subscribers that went live during a reading without rows have missed some: they read pages of their own. */
 static void mark_behind(struct feed_watch *w)
 {
     struct feed_subscriber *s;
@@ -440,7 +440,6 @@ static void feeds_on_tick(evutil_socket_t fd, short what, void *arg)
     struct feed_watch *w;
     LIST_FOREACH(w, &feeds->all, entry)
     {
-        bool is_due = w->has_more || now_ms - w->polled_ms >= reading_pause_ms(w);
         bool begins = false;
         struct feed_subscriber *next;
         for (struct feed_subscriber *s = LIST_FIRST(&w->subscribers); s; s = next) {
@@ -451,8 +450,10 @@ static void feeds_on_tick(evutil_socket_t fd, short what, void *arg)
         }
         if (w->job)
             continue;
-        /* whoever opens streams all the time does not hurry the feed of the others */
-        is_due |= begins && now_ms - w->polled_ms >= POLL_MS;
+        /* A stream that waits to begin has the feed read after POLL_MS and not at once: who opens one after
+         * the other must not have the feed's other streams written all the time. */
+        int64_t pause_ms = begins ? POLL_MS : reading_pause_ms(w);
+        bool is_due = w->has_more || now_ms - w->polled_ms >= pause_ms;
         if (now_ms - w->checked_ms >= CHECK_MS)
             check_feed(w, now_ms);
         else if (!w->news && is_due)

@@ -25,8 +25,8 @@ struct feed_subscriber {
     int64_t cursor;
     /* the id that the client knows: of the last event, or of the last comment with an id */
     int64_t told;
-    /* It begins with what ends from now on: its cursor is not known before all that has ended has an id,
-     * which the reading with this number may show. 0: it is known. */
+    /* The stream begins with what ends from now on. Its cursor is not known until a reading finds no end
+     * without an id; this is the number of the first reading that counts. 0: the cursor is known. */
     uint64_t begins_at;
     /* it has all that the watch has read, and gets what is new from it */
     bool is_live;

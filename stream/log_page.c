@@ -109,11 +109,15 @@ struct log_page *log_page_new(void *ctx, const struct log_entry *entries, size_t
 
 /* --- reading --- */
 
+bool log_request_filters(const struct internal_request *request)
+{
+    return *request->log_text || id_is_set(&request->log_workspace) || id_is_set(&request->log_execution);
+}
+
 const struct shared_text *log_page_whole(const struct log_page *page, const struct internal_request *request,
                                          struct log_position after)
 {
-    bool is_whole = page->n > 0 && request->level <= page->level_min && !*request->log_text &&
-                    !id_is_set(&request->log_workspace) && !id_is_set(&request->log_execution);
+    bool is_whole = page->n > 0 && request->level <= page->level_min && !log_request_filters(request);
     return is_whole && log_position_compare(page->lines[0].at, after) > 0 ? page->whole : NULL;
 }
 

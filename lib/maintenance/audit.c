@@ -636,7 +636,7 @@ static enum err do_piece(struct team *team, struct audit_context *context, int p
     return e;
 }
 
-/* Records the outcome of the last piece, and returns the next one; -1: there is none. */
+/* Records how the last piece ended. Returns the number of the next one, or -1 if none is left. */
 static int take_piece(struct team *team, enum err e)
 {
     pthread_mutex_lock(&team->mutex);

@@ -195,7 +195,7 @@ def test_a_large_program_is_compiled_after_the_claim(stack):
 
 
 def test_a_large_program_that_does_not_compile_fails_its_runs(stack):
-    """For a minute they are left to executors of a later version, which may know what this one does not: that minute is over for these, but the last."""
+    """For a minute they are left to executors of a later version, which may know what this one does not: the first two runs are older than that, the last one is not."""
     workspace = stack.workspace(credits=100)
     workflow = workspace.put_workflow(LARGE)
     client = workspace.client()

@@ -15,6 +15,7 @@ import statistics
 import subprocess
 
 import bench_stack
+from bench_stack import cpu_s
 from stack import ROOT, eventually
 
 RUNS = 100  # runs that do not end; the open streams are spread over them
@@ -25,11 +26,6 @@ def resident_kib(pid):
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
-
-
-def cpu_s(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 class Subscribers:

@@ -92,7 +92,7 @@ class Pair:
         self.fate = None       # set when the response to a COMMIT must not be forwarded
         self.cut_at = None     # time of a scheduled cut, or None
         self.delayed = None    # (time, bytes) of a COMMIT that is forwarded later, or None
-        self.unsent = {client: b"", server: b""}  # what each has not taken yet; meanwhile nothing is read from the other
+        self.unsent = {client: b"", server: b""}  # bytes that a socket could not take yet; until they are sent, its peer is not read
 
 
 class Forwarder:

@@ -69,6 +69,15 @@ static void put_running_row(struct action *a)
     a->phase = ACTION_WRITING;
 }
 
+void wait_end_put(struct active_run *run, int step, int item, const struct wait_end *wait)
+{
+    if (!wait->is_over)
+        return;
+    if (wait->seq > 0)
+        commit_end_signal(run_pending_commit(run), wait->seq);
+    commit_end_signal_wait(run_pending_commit(run), step, item);
+}
+
 static void put_end_row(struct action *a, enum step_status status, json_object *result, const char *error)
 {
     struct run_step row = {.step = (int)a->step->index,
@@ -82,6 +91,7 @@ static void put_end_row(struct action *a, enum step_status status, json_object *
                                status == STEP_STATUS_COMPLETED || result ? json_text(result, NULL) : NULL,
                            .error = error};
     commit_put_step(run_pending_commit(a->run), &row);
+    wait_end_put(a->run, row.step, row.item, &a->wait);
 }
 
 /* --- waiting and starting --- */
@@ -346,15 +356,6 @@ static void trace_try(struct action *a, const char *reason)
     a->http_status = 0;
 }
 
-void wait_end_put(struct active_run *run, int step, int item, const struct wait_end *wait)
-{
-    if (!wait->is_over)
-        return;
-    if (wait->seq > 0)
-        commit_end_signal(run_pending_commit(run), wait->seq);
-    commit_end_signal_wait(run_pending_commit(run), step, item);
-}
-
 void action_succeed(struct action *a, json_object *result)
 {
     struct action_group *group = a->group;
@@ -368,10 +369,8 @@ void action_succeed(struct action *a, json_object *result)
         .item = a->item, .tries = a->tries, .result = json_object_get(result), .wait = a->wait};
     trace_try(a, NULL);
     a->started = false;
-    if (a->item >= 0) {
+    if (a->item >= 0)
         put_end_row(a, STEP_STATUS_COMPLETED, result, NULL);
-        wait_end_put(a->run, (int)a->step->index, a->item, &a->wait);
-    }
     free_action(a);
     group->on_end(group->arg, &end);
     json_object_put(result);
@@ -432,10 +431,8 @@ void action_fail(struct action *a, const struct action_failure *failure)
                              .result = fits ? json_object_get(failure->result) : NULL,
                              .reason = failure->reason ? failure->reason : REASON_STEP_FAILED,
                              .wait = a->wait};
-    if (a->item >= 0) {
+    if (a->item >= 0)
         put_end_row(a, STEP_STATUS_FAILED, end.result, end.error);
-        wait_end_put(a->run, (int)a->step->index, a->item, &a->wait);
-    }
     free_action(a);
     group->on_end(group->arg, &end);
     json_object_put(end.result);

@@ -335,7 +335,7 @@ Test(feed, passes_nothing_over_that_was_not_read)
     remove_readers(&reader, 1);
 }
 
-/* It came while the feed had summaries only, for which nothing is formatted: it reads a page of its own. */
+/* A reading for summaries only formats no rows. A stream that came meanwhile reads a page of its own. */
 Test(feed, sends_no_rows_that_were_not_formatted)
 {
     struct reader counts, late;

@@ -110,7 +110,7 @@ static char *text_of(const struct shared_text *text)
     return copy;
 }
 
-/* The text that all share is the one that each would get of its own. */
+/* The shared text equals what log_page_append gives a reader without filters. */
 Test(log_page, whole_is_what_a_reader_without_filters_gets)
 {
     struct log_page *page = log_page_new(NULL, entries, 4, true);
