@@ -459,15 +459,19 @@ static enum err scan_queued_runs(struct run_tx *run_tx, struct claim_batch *clai
     struct claim_round round = {.places = places};
     struct claim_visit *visit;
     size_t share;
-    enum err e =
-        collect_workspaces(run_tx, claims->last_workspace, claims->wakes, &round, &claims->visited_all);
+    struct scan_place *place = claims->place;
+    enum err e = OK;
+    claims->visited_all = !claims->wakes && scan_place_continue(place, &round);
+    if (!claims->visited_all)
+        e = collect_workspaces(run_tx, &place->last_workspace, claims->wakes, &round, &claims->visited_all);
     claims->scanned = true;
-    for (size_t i = 0; i < round.n; i++)
+    for (size_t i = 0; i < round.n; i++) {
         round.visits[i].due_exhausted = !claims->wakes;
+        round.visits[i].newest = scan_place_of(place, &round.visits[i].workspace);
+    }
     while (e == OK && (visit = claim_round_next(&round, &share)))
         e = visit_workspace(run_tx, &round, visit, share);
-    if (round.n > 0)
-        *claims->last_workspace = round.visits[round.n - 1].workspace;
+    scan_place_keep(place, &round, claims->visited_all);
     claims->may_have_more = claim_round_may_have_more(&round);
     return e;
 }
@@ -525,6 +529,8 @@ enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_th
     size_t before = run_tx_count(run_tx);
     size_t found;
     enum err e = lock_queued_runs(run_tx, claims, &found);
+    if (e != OK)
+        scan_place_reset(claims->place);
     if (e != OK || found == 0)
         return e;
     claims->runs = talloc_zero_array(claims->holder, struct claimed_run, found);
@@ -545,7 +551,11 @@ enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_th
         claims->may_have_more = false; /* what is queued waits for its program, a sandbox, or memory */
     else if (claims->texts_left)
         claims->may_have_more = true;
-    return e == OK && claims->runs_n > 0 ? offer_claims(run_tx, claims) : e;
+    if (e == OK && claims->runs_n > 0)
+        e = offer_claims(run_tx, claims);
+    if (e != OK || claims->texts_left)
+        scan_place_reset(claims->place); /* runs that were seen are still queued */
+    return e;
 }
 
 /* --- a further execution of the transaction --- */

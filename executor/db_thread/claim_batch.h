@@ -3,6 +3,7 @@
  * thread only. */
 #pragma once
 
+#include "executor/db_thread/claim_turns.h"
 #include "executor/db_thread/claimed_run.h"
 #include "executor/db_thread/compile_jobs.h"
 
@@ -20,8 +21,8 @@ struct claim_batch {
     bool scan;
     /* The scan also wakes parked runs that are due. */
     bool wakes;
-    /* The workspace that the last scan visited last; the next one begins after it. */
-    id *last_workspace;
+    /* Where the last scan ended; the next one continues there. */
+    struct scan_place *place;
     /* Of all first commits that are written with their claims, together. */
     size_t first_commits_bytes_max;
     /* One of the first commits cannot be written: write none of them. */

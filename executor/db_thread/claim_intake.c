@@ -30,7 +30,7 @@ struct claim_intake {
     pthread_cond_t slots_added;
     id ids[QUEUED_IDS_MAX];
     size_t ids_n;
-    bool scan, wakes, ended;
+    bool scan, scans_anew, wakes, ended;
     int free_slots;
     /* Runs that may be claimed; -1: any number. */
     int allowance;
@@ -170,12 +170,23 @@ void claim_intake_add_ids(struct claim_intake *in, const id *ids, size_t n)
     pthread_mutex_unlock(&in->lock);
 }
 
-void claim_intake_request_scan(struct claim_intake *in)
+static void request_scan(struct claim_intake *in, bool anew)
 {
     pthread_mutex_lock(&in->lock);
     in->scan = true;
+    in->scans_anew = in->scans_anew || anew;
     announce_claimable(in);
     pthread_mutex_unlock(&in->lock);
+}
+
+void claim_intake_request_scan(struct claim_intake *in)
+{
+    request_scan(in, true);
+}
+
+void claim_intake_continue_scan(struct claim_intake *in)
+{
+    request_scan(in, false);
 }
 
 void claim_intake_request_wakes(struct claim_intake *in)
@@ -290,8 +301,9 @@ bool claim_intake_take(struct claim_intake *in, size_t room, struct claimables *
         r->limit = smaller((size_t)claimable_places(in), smaller(room, next_batch_max(in)));
         r->paced = in->allowance >= 0;
         r->scan = in->scan;
+        r->scans_anew = in->scans_anew;
         r->wakes = in->wakes;
-        in->scan = in->wakes = false;
+        in->scan = in->scans_anew = in->wakes = false;
         take_ids(in, r);
     }
     pthread_mutex_unlock(&in->lock);

@@ -40,8 +40,10 @@ int64_t claim_intake_take_claimed(struct claim_intake *in, int64_t *oldest_ms_r)
  * 0: claims have ended. */
 int claim_intake_await_slots(struct claim_intake *in);
 void claim_intake_add_ids(struct claim_intake *in, const id *ids, size_t n);
-/* MariaDB is scanned for queued runs with the next claim. */
+/* MariaDB is scanned for queued runs with the next claim, beginning with the oldest. */
 void claim_intake_request_scan(struct claim_intake *in);
+/* The same from where the scan before ended. */
+void claim_intake_continue_scan(struct claim_intake *in);
 /* Parked runs that are due are woken with the next claim. */
 void claim_intake_request_wakes(struct claim_intake *in);
 /* No more claims from now on; ends claim_intake_await_slots. */
@@ -51,6 +53,8 @@ struct claimables {
     id ids[COMMIT_BATCH_MAX];
     size_t ids_n;
     bool scan, wakes;
+    /* The scan begins with the oldest runs. */
+    bool scans_anew;
     /* The pace of claims is limited. */
     bool paced;
     /* How many runs to claim. */

@@ -1,5 +1,44 @@
 #include "executor/db_thread/claim_turns.h"
 
+static size_t cursor_index(const id *workspace)
+{
+    return id_hash(workspace) % SCAN_CURSORS;
+}
+
+void scan_place_reset(struct scan_place *place)
+{
+    *place = (struct scan_place){.last_workspace = place->last_workspace};
+}
+
+id scan_place_of(const struct scan_place *place, const id *workspace)
+{
+    const struct scan_cursor *c = &place->cursors[cursor_index(workspace)];
+    return id_equal(&c->workspace, workspace) ? c->newest : (id){0};
+}
+
+bool scan_place_continue(const struct scan_place *place, struct claim_round *round)
+{
+    if (place->open_n == 0 || place->open_n > round->places)
+        return false;
+    for (size_t i = 0; i < place->open_n; i++)
+        claim_round_add(round, &place->open[i]);
+    return true;
+}
+
+void scan_place_keep(struct scan_place *place, const struct claim_round *round, bool all)
+{
+    place->open_n = 0;
+    for (size_t i = 0; i < round->n; i++) {
+        const struct claim_visit *v = &round->visits[i];
+        if (all && !v->exhausted)
+            place->open[place->open_n++] = v->workspace;
+        if (id_is_set(&v->newest))
+            place->cursors[cursor_index(&v->workspace)] = (struct scan_cursor){v->workspace, v->newest};
+    }
+    if (round->n > 0)
+        place->last_workspace = round->visits[round->n - 1].workspace;
+}
+
 bool claim_round_has(const struct claim_round *round, const id *workspace)
 {
     for (size_t i = 0; i < round->n; i++) {

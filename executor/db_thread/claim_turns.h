@@ -4,8 +4,13 @@
  * A round visits up to CLAIM_WORKSPACES_MAX workspaces that have such runs. Each is asked for an equal
  * share of the places that are left; what one leaves goes to the others, in this pass and in further ones,
  * until the places are filled or no workspace has more. The next round begins after the last workspace of
- * this one, so that no number of runs and no number of workspaces keeps one from its turn. Database thread
- * only. */
+ * this one, so that no number of runs and no number of workspaces keeps one from its turn.
+ *
+ * A run that is claimed leaves its entry in the index until MariaDB has purged it, and so does a workspace
+ * whose last run was claimed. A scan that began with the oldest run of each workspace each time would read
+ * the entries of all runs that were claimed just before. A scan that continues the one before therefore
+ * begins where that ended. What comes behind this place (a commit that took long, a run that is queued again)
+ * is found by the next scan that was asked for by somebody else, within a second. Database thread only. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,7 +18,11 @@
 
 #include "base/ids.h"
 
-enum { CLAIM_WORKSPACES_MAX = 16 };
+enum {
+    CLAIM_WORKSPACES_MAX = 16,
+    /* Workspaces whose place is kept: one more makes the next scan of another begin with its oldest run. */
+    SCAN_CURSORS = 256,
+};
 
 struct claim_visit {
     id workspace;
@@ -35,6 +44,29 @@ struct claim_round {
     /* The next visit of this pass. */
     size_t at;
 };
+
+/* Where a scan ended. */
+struct scan_place {
+    /* The workspace that was visited last. */
+    id last_workspace;
+    /* All workspaces that may have more runs, if there are no others; else none. */
+    id open[CLAIM_WORKSPACES_MAX];
+    size_t open_n;
+    /* By hash of the workspace: its newest run that was seen. */
+    struct scan_cursor {
+        id workspace, newest;
+    } cursors[SCAN_CURSORS];
+};
+
+/* The next scan begins with the oldest run of each workspace. */
+void scan_place_reset(struct scan_place *place);
+/* The run after which a scan of the workspace begins. Not set: with the oldest. */
+id scan_place_of(const struct scan_place *place, const id *workspace);
+/* Begins a round with the workspaces that are open. False: they are not known, or more than there are places.
+ */
+bool scan_place_continue(const struct scan_place *place, struct claim_round *round);
+/* Keeps the place at which a round ended. `all`: it had all workspaces. */
+void scan_place_keep(struct scan_place *place, const struct claim_round *round, bool all);
 
 bool claim_round_has(const struct claim_round *round, const id *workspace);
 /* Adds a workspace to the round. False: it is full, or the workspace is in it (the round is complete). */

@@ -44,8 +44,8 @@ struct db_thread {
     struct limited_workspaces limited_workspaces;
     /* Commits or children are left that no time was for in this turn; MariaDB is reachable. */
     bool work_left;
-    /* The workspace that a scan visited last. */
-    id last_workspace;
+    /* Where the last scan ended. */
+    struct scan_place scan_place;
     /* Scans in a row that found nothing which can be claimed. */
     int empty_scans;
     /* The odd place of a transaction with both ids and parked runs goes to one of them, then to the other. */
@@ -284,7 +284,9 @@ static bool add_claims(struct db_thread *t, struct commit_batch *b, struct claim
     b->claims.queued_ids = found->ids;
     b->claims.queued_ids_n = found->ids_n;
     b->claims.scan = found->scan || b->claims.wakes;
-    b->claims.last_workspace = &t->last_workspace;
+    b->claims.place = &t->scan_place;
+    if (found->scans_anew)
+        scan_place_reset(&t->scan_place);
     b->claims.first_commits_bytes_max = FIRST_COMMITS_BYTES_MAX;
     b->claims.may_claim = t->settings.may_claim;
     b->claims.may_claim_arg = t->settings.arg;
@@ -380,7 +382,7 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
         e = retry_claims_alone(b);
     bool again = e == OK && b->claims.limit > 0 && should_scan_again(t, &b->claims);
     if (again)
-        claim_intake_request_scan(t->intake);
+        claim_intake_continue_scan(t->intake);
     if (again && b->claims.wakes)
         claim_intake_request_wakes(t->intake);
     return_claims(t, claimed, &b->claims, e);

@@ -41,7 +41,7 @@ def insert(run_sql, workspace, responder, n, at_ms, apart_ms=1, seed=0, tags=(),
               FROM seq_1_to_{n}) AS s;
       INSERT INTO executions (id, workspace_id, responder_id, principal_id, root_id, kind, source, version, state, failure_reason,
           effects, attempt, last_seq, cost, started_ms, ended_ms, updated_ms, input, tags, metadata, output, error)
-        SELECT id, '{workspace}', '{responder}', '{workspace}', id, 1, 1, 1, state, IF(state = 4, 4, IF(state = 5, 2, 0)), 1, 1,
+        SELECT id, '{workspace}', '{responder}', '{workspace}', id, 1, 1, 1, state, IF(state = 4, 4, IF(state = 5, 2, 0)), 1, IF(state > 1, 1, 0),
           IF(state > 2, 3, IF(state = 2, 2, 1)), {cost}, IF(state > 1, ms, NULL), IF(state > 2, ms, NULL), ms,
           '{{"secret":"input"}}', {tag_json}, '{{"secret":"metadata"}}', IF(state > 2, '{{"secret":"output"}}', NULL),
           IF(state > 3, 'secret error', NULL) FROM made;

@@ -37,7 +37,14 @@ Test(claim_intake, announces_ids_once_a_slot_is_free)
     claim_intake_request_scan(in);
     cr_assert_eq(announced, 2);
     cr_assert(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
-    cr_assert(found.scan && found.ids_n == 0);
+    cr_assert(found.scan && found.scans_anew && found.ids_n == 0);
+    claim_intake_continue_scan(in);
+    cr_assert(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
+    cr_assert(found.scan && !found.scans_anew);
+    claim_intake_request_scan(in);
+    claim_intake_continue_scan(in);
+    cr_assert(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
+    cr_assert(found.scan && found.scans_anew, "whoever asks for the oldest runs gets them");
     talloc_free(in);
 }
 

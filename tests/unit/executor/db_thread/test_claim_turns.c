@@ -80,3 +80,58 @@ Test(claim_turns, filled_places_mean_that_there_may_be_more)
     cr_expect_null(claim_round_next(&round, &share));
     cr_expect(claim_round_may_have_more(&round));
 }
+
+/* A scan over two workspaces: its round, with what each has seen. */
+static struct claim_round round_of(size_t n, size_t places)
+{
+    struct claim_round round = {.places = places};
+    for (size_t i = 0; i < n; i++) {
+        id w = workspace(i);
+        cr_assert(claim_round_add(&round, &w));
+        round.visits[i].newest = workspace(100 + i);
+    }
+    return round;
+}
+
+Test(claim_turns, a_scan_continues_where_the_one_before_ended)
+{
+    struct scan_place place = {0};
+    struct claim_round round = round_of(2, 64);
+    struct claim_round next = {.places = 64};
+    id first = workspace(0);
+    id second = workspace(1);
+    id newest = workspace(101);
+    cr_expect_not(scan_place_continue(&place, &next), "nothing was scanned");
+    round.visits[0].exhausted = true;
+    scan_place_keep(&place, &round, true);
+    cr_expect(id_equal(&place.last_workspace, &second));
+    cr_assert(scan_place_continue(&place, &next));
+    cr_expect(next.n == 1 && claim_round_has(&next, &second), "the other one has no more");
+    id from = scan_place_of(&place, &second);
+    cr_expect(id_equal(&from, &newest));
+    from = scan_place_of(&place, &first);
+    cr_expect(id_is_set(&from), "a run that comes later is newer");
+    id other = workspace(2);
+    from = scan_place_of(&place, &other);
+    cr_expect_not(id_is_set(&from));
+    scan_place_reset(&place);
+    from = scan_place_of(&place, &second);
+    cr_expect_not(id_is_set(&from));
+    next = (struct claim_round){.places = 64};
+    cr_expect_not(scan_place_continue(&place, &next));
+    cr_expect(id_equal(&place.last_workspace, &second), "the turn does not begin again");
+}
+
+Test(claim_turns, workspaces_are_looked_for_if_there_may_be_others)
+{
+    struct scan_place place = {0};
+    struct claim_round round = round_of(2, 64);
+    struct claim_round next = {.places = 64};
+    scan_place_keep(&place, &round, false);
+    cr_expect_not(scan_place_continue(&place, &next));
+    scan_place_keep(&place, &round, true);
+    next.places = 1;
+    cr_expect_not(scan_place_continue(&place, &next), "each one gets its turn before one gets a second");
+    next.places = 2;
+    cr_expect(scan_place_continue(&place, &next));
+}
