@@ -10,20 +10,15 @@ without an endpoint to its ends. The last commit before webhooks is 4d956800^; r
 """
 import argparse
 import asyncio
-import contextlib
 import json
-import os
-import pathlib
-import shutil
-import subprocess
 import sys
 import threading
 
-import against
 import bench_stack
 from drain import PURE, SETTINGS, drained_per_s
 from paired import median_interval, verdict
-from stack import ROOT, eventually
+from stack import eventually
+from trees import TreeStack, built_tree
 
 
 class Receiver:
@@ -48,41 +43,6 @@ class Receiver:
             writer.close()
 
 
-class Earlier:
-    """A stack of another tree."""
-
-    def __init__(self, tree, runs):
-        shutil.copy(ROOT / "tests/bench/drain.py", tree / "tests/bench/drain.py")
-        env = {name: value for name, value in os.environ.items() if name != "MILLRACE_BIN"}
-        self.process = subprocess.Popen(["/usr/bin/python3", "tests/bench/drain.py", str(runs)], cwd=tree, env=env, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout.readline() == "ready\n", "the stack of the other commit does not start"
-
-    def drained_per_s(self):
-        print("round", file=self.process.stdin, flush=True)
-        return float(self.process.stdout.readline())
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
-@contextlib.contextmanager
-def earlier_tree(commit):
-    """A built worktree of the commit; None without a commit."""
-    if not commit:
-        yield None
-        return
-    tree = pathlib.Path(ROOT, "build/against", against.git("rev-parse", "--verify", commit + "^{commit}")[:12])
-    if not tree.exists():
-        against.git("worktree", "add", "--detach", str(tree), commit)
-    try:
-        against.build(tree)
-        yield tree
-    finally:
-        against.git("worktree", "remove", "--force", str(tree))
-
-
 def parties_of(stack, receiver):
     parties = {}
     events = ["execution.succeeded", "execution.failed", "execution.stopped"]
@@ -105,7 +65,7 @@ def rounds_of(stack, earlier, options):
     for n in range(options.rounds):
         for name in names[n % len(names):] + names[:n % len(names)]:
             if name == "earlier":
-                rates[name].append(earlier.drained_per_s())
+                rates[name].append(earlier.round())
                 continue
             rates[name].append(drained_per_s(stack, *parties[name], options.runs, len(names) * n + names.index(name)))
             if name == "delivered":  # the deliveries of this round are no work of the next one
@@ -138,8 +98,8 @@ def main():
     parser.add_argument("runs", nargs="?", type=int, default=10000)
     parser.add_argument("rounds", nargs="?", type=int, default=5)
     options = parser.parse_args()
-    with earlier_tree(options.against) as tree:
-        earlier = Earlier(tree, options.runs) if tree else None
+    with built_tree(options.against) as tree:
+        earlier = TreeStack(tree, "drain.py", options.runs) if tree else None
         try:
             least = {"written": LEAST_WRITTEN, **({"before": LEAST_BEFORE} if earlier else {})}
             bench_stack.run(SETTINGS, lambda stack: report(rounds_of(stack, earlier, options)), least=least)
