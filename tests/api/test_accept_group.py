@@ -51,4 +51,6 @@ def test_killed_workers_lose_no_run_and_charge_none_twice(stack):
 def test_a_leader_that_hangs_is_killed_and_its_batch_settled(stack):
     book = storm(stack, 0, stops=1)
     assert book["settled"] >= 1
-    assert 10000 <= book["longest_ms"] < 20000
+    assert 10000 <= book["hung_ms"] < 20000
+    # a request that the leader had not taken is withdrawn after 2.5 s; perhaps it had taken none but its own
+    assert 2500 <= book["longest_ms"] < 20000

@@ -1,4 +1,5 @@
 """GET /events: each end of a run of the workspace once, in the order of ids, through interruptions of any kind."""
+import collections
 import concurrent.futures
 import http.client
 import json
@@ -26,6 +27,7 @@ class Subscriber:
     def __init__(self, stack, key, params=None, last=None, restless=None):
         self.url, self.key, self.params, self.last, self.restless = stack.url + "/api/v1/events", key, params, last, restless
         self.events, self.gaps, self.connections = [], [], 0
+        self.answers = collections.Counter()
         self.ended, self.ready, self.failure = threading.Event(), threading.Event(), None
         self.thread = threading.Thread(target=self.follow, daemon=True)
         self.thread.start()
@@ -35,7 +37,8 @@ class Subscriber:
             while not self.ended.is_set():
                 try:
                     self.connect()
-                except (requests.RequestException, AttributeError):
+                except (requests.RequestException, AttributeError) as e:
+                    self.answers[type(e).__name__] += 1
                     self.ended.wait(0.05)
         except Exception as e:  # noqa: BLE001 - reported by stop()
             self.failure = e
@@ -45,6 +48,7 @@ class Subscriber:
         with requests.Session() as session:
             session.trust_env = False
             with session.get(self.url, headers=headers, params=self.params, stream=True, timeout=40) as answer:
+                self.answers[answer.status_code] += 1
                 if answer.status_code != 200:
                     raise requests.RequestException(answer.status_code)
                 self.connections += 1
@@ -98,7 +102,7 @@ def follow(stack):
 
 
 def started(subscriber):
-    assert subscriber.ready.wait(30)
+    assert subscriber.ready.wait(30), (subscriber.failure, subscriber.answers)
     return subscriber
 
 

@@ -39,6 +39,8 @@ struct shared {
     _Atomic int stop;
     _Atomic size_t entries;
     _Atomic int64_t longest_us;
+    /* How long the leader that was stopped last was left alive. */
+    _Atomic int64_t hung_us;
     _Atomic uint64_t answered;
     struct entry book[BOOK];
 };
@@ -230,10 +232,10 @@ static int check(struct config *config, const char *password, int kills, size_t 
     struct check c = {.db = db_new(NULL, &settings)};
     struct accept_group_counters g = accept_group_counters(storm.group);
     int counts[UNKNOWN + 1] = {0};
-    printf(
-        "{\n  \"kills\": %d, \"settled\": %llu, \"batches\": %llu, \"runs\": %llu, \"longest_ms\": %.1f,\n",
-        kills, (unsigned long long)g.settled, (unsigned long long)g.batches, (unsigned long long)g.runs,
-        (double)storm.shared->longest_us / 1000);
+    printf("{\n  \"kills\": %d, \"settled\": %llu, \"batches\": %llu, \"runs\": %llu, \"longest_ms\": %.1f,\n"
+           "  \"hung_ms\": %.1f,\n",
+           kills, (unsigned long long)g.settled, (unsigned long long)g.batches, (unsigned long long)g.runs,
+           (double)storm.shared->longest_us / 1000, (double)storm.shared->hung_us / 1000);
     c.wrong += check_books(&c, entries, counts);
     int64_t rows = one_number(&c, SQL_AUDIT_COUNT_EXECUTIONS, AUDIT_COUNT_EXECUTIONS_N);
     int64_t debits = one_number(&c, SQL_AUDIT_COUNT_DEBITS, AUDIT_COUNT_DEBITS_N);
@@ -282,6 +284,7 @@ static void stop_one(pid_t *pids, unsigned workers, uint32_t *seed)
         pid_t leader = accept_group_leader(storm.group);
         if (leader == 0)
             continue;
+        int64_t from_us = clock_boot_us();
         kill(leader, SIGSTOP);
         if (accept_group_leader(storm.group) != leader) {
             kill(leader, SIGCONT); /* its batch ended before it was stopped */
@@ -291,6 +294,7 @@ static void stop_one(pid_t *pids, unsigned workers, uint32_t *seed)
             if (pids[i] != leader)
                 continue;
             waitpid(leader, NULL, 0);
+            storm.shared->hung_us = clock_boot_us() - from_us;
             pids[i] = start(i, random_below(seed, UINT32_MAX));
             return;
         }
