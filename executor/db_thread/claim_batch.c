@@ -472,7 +472,8 @@ static enum err scan_queued_runs(struct run_tx *run_tx, struct claim_batch *clai
     while (e == OK && (visit = claim_round_next(&round, &share)))
         e = visit_workspace(run_tx, &round, visit, share);
     scan_place_keep(place, &round, claims->visited_all);
-    claims->may_have_more = claim_round_may_have_more(&round);
+    /* A workspace that was visited may have no run but those behind its place. */
+    claims->may_have_more = claim_round_may_have_more(&round) || !claims->visited_all;
     return e;
 }
 
@@ -553,8 +554,8 @@ enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_th
         claims->may_have_more = true;
     if (e == OK && claims->runs_n > 0)
         e = offer_claims(run_tx, claims);
-    if (e != OK || claims->texts_left)
-        scan_place_reset(claims->place); /* runs that were seen are still queued */
+    if (e != OK || claims->texts_left || claims->compile_full)
+        scan_place_reset(claims->place); /* runs that were seen are to be seen again at once */
     return e;
 }
 

@@ -60,7 +60,8 @@ struct claim_batch {
     bool texts_left;
     /* A scan was wanted, and more runs may be queued than it has found. */
     bool may_have_more;
-    /* A scan was made; it has visited all workspaces with queued runs. */
+    /* A scan was made; it has visited all workspaces with queued runs, or all that the scan which it
+     * continues had left open. */
     bool scanned, visited_all;
     struct claimed_run *runs;
     size_t runs_n;

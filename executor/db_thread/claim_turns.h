@@ -6,11 +6,13 @@
  * until the places are filled or no workspace has more. The next round begins after the last workspace of
  * this one, so that no number of runs and no number of workspaces keeps one from its turn.
  *
- * A run that is claimed leaves its entry in the index until MariaDB has purged it, and so does a workspace
- * whose last run was claimed. A scan that began with the oldest run of each workspace each time would read
- * the entries of all runs that were claimed just before. A scan that continues the one before therefore
- * begins where that ended. What comes behind this place (a commit that took long, a run that is queued again)
- * is found by the next scan that was asked for by somebody else, within a second. Database thread only. */
+ * A run that is claimed leaves its entry in the index until MariaDB has purged it. A scan that began with the
+ * oldest run of each workspace every time would read the entries of all runs that were claimed just before.
+ * A scan that is made because the one before filled its places therefore continues that one: it begins after
+ * the newest run that was seen of each workspace. If the round before had all workspaces, it visits those
+ * that may have more; it does not look for others. What it cannot see (a run whose commit took long, a run
+ * that is queued again, a new workspace) is found by the next scan from the oldest runs, within a second.
+ * Database thread only. */
 #pragma once
 
 #include <stdbool.h>
@@ -20,7 +22,8 @@
 
 enum {
     CLAIM_WORKSPACES_MAX = 16,
-    /* Workspaces whose place is kept: one more makes the next scan of another begin with its oldest run. */
+    /* Places of workspaces, by hash. A workspace that was displaced by another is scanned from its oldest
+       run. */
     SCAN_CURSORS = 256,
 };
 

@@ -87,10 +87,13 @@ static enum err write_batch_work(struct db_tx *tx, void *arg)
 {
     struct batch_state *state = arg;
     struct commit_batch *b = state->b;
+    bool repeated = state->run_tx != NULL;
     talloc_free(state->run_tx);
     state->run_tx = run_tx_begin(tx, NULL);
     if (!b->claims.offered)
         discard_claims(&b->claims);
+    if (repeated && !b->claims.offered && b->claims.place)
+        scan_place_reset(b->claims.place); /* what the execution before has seen was not claimed */
     enum err e = lock_batch(tx, state);
     for (size_t i = 0; e == OK && i < b->commits_n; i++)
         e = write_commit(tx, state->run_tx, b->thread_ctx->executor_id, b->commits[i]);
