@@ -11,6 +11,7 @@ import contextlib
 import json
 import sys
 
+import against
 from paired import median_interval, verdict
 from trees import ROOT, TreeStack, built_tree
 
@@ -45,6 +46,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=6)
     options = parser.parse_args()
+    against.build(ROOT)
     with built_tree(options.against) as tree, contextlib.ExitStack() as ended:
         stacks = {}
         for name, of in (("this", ROOT), ("other", tree)):

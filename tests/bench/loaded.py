@@ -34,15 +34,15 @@ end
 
 
 def cpu_us(stack):
-    """By program: of the processes of the stack, and of their ended children."""
-    used = {}
+    """By program, of the processes of the stack that run."""
+    used, nginx = {}, str(stack.pid("nginx"))
     for process in pathlib.Path("/proc").iterdir():
         try:
             head, rest = (process / "stat").read_text().rsplit(")", 1)
             name, fields = head.split("(", 1)[1], rest.split()
-            # nginx's processes write their titles over their environment
+            # nginx's workers overwrite their environment with their title: they are found by their parent
             of_stack = str(stack.dir).encode() in (process / "cmdline").read_bytes() + (process / "environ").read_bytes() \
-                or str(stack.pid("nginx")) in (process.name, fields[1])
+                or nginx in (process.name, fields[1])
         except (OSError, ValueError):
             continue
         if of_stack and (name in PROGRAMS or name.startswith("millrace")):

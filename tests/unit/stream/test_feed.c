@@ -335,7 +335,8 @@ Test(feed, passes_nothing_over_that_was_not_read)
     remove_readers(&reader, 1);
 }
 
-/* A reading for summaries only formats no rows. A stream that came meanwhile reads a page of its own. */
+/* If only summaries are wanted, no rows are formatted. A stream that connects during such a reading reads its
+ * own page. */
 Test(feed, sends_no_rows_that_were_not_formatted)
 {
     struct reader counts, late;
