@@ -437,10 +437,11 @@ static enum err visit_workspace(struct run_tx *run_tx, struct claim_round *round
 {
     size_t before = run_tx_count(run_tx);
     size_t seen = 0;
-    bool more_due = false;
+    size_t due_share = claim_visit_due_share(round, visit, share);
+    bool more_due = !visit->due_exhausted;
     enum err e = OK;
-    if (!visit->due_exhausted)
-        e = run_tx_lock_due(run_tx, &visit->workspace, share, &visit->due_seen, &more_due);
+    if (due_share > 0)
+        e = run_tx_lock_due(run_tx, &visit->workspace, due_share, &visit->due_seen, &more_due);
     visit->due_exhausted = !more_due;
     size_t left = share - (run_tx_count(run_tx) - before);
     if (e == OK && left > 0 && !visit->queued_exhausted) {
@@ -456,10 +457,10 @@ static enum err visit_workspace(struct run_tx *run_tx, struct claim_round *round
 /* Fills the places that are left with runs of the workspaces in turn. */
 static enum err scan_queued_runs(struct run_tx *run_tx, struct claim_batch *claims, size_t places)
 {
-    struct claim_round round = {.places = places};
+    struct scan_place *place = claims->place;
+    struct claim_round round = {.places = places, .odd_for_due = place->odd_for_due};
     struct claim_visit *visit;
     size_t share;
-    struct scan_place *place = claims->place;
     enum err e = OK;
     claims->visited_all = !claims->wakes && scan_place_continue(place, &round);
     if (!claims->visited_all)
@@ -472,6 +473,7 @@ static enum err scan_queued_runs(struct run_tx *run_tx, struct claim_batch *clai
     while (e == OK && (visit = claim_round_next(&round, &share)))
         e = visit_workspace(run_tx, &round, visit, share);
     scan_place_keep(place, &round, claims->visited_all);
+    place->odd_for_due = !place->odd_for_due;
     /* A workspace that was visited may have no run but those behind its place. */
     claims->may_have_more = claim_round_may_have_more(&round) || !claims->visited_all;
     return e;

@@ -7,7 +7,8 @@ static size_t cursor_index(const id *workspace)
 
 void scan_place_reset(struct scan_place *place)
 {
-    *place = (struct scan_place){.last_workspace = place->last_workspace};
+    *place =
+        (struct scan_place){.last_workspace = place->last_workspace, .odd_for_due = place->odd_for_due};
 }
 
 id scan_place_of(const struct scan_place *place, const id *workspace)
@@ -78,6 +79,13 @@ struct claim_visit *claim_round_next(struct claim_round *round, size_t *share_r)
         round->at++;
     *share_r = (round->places + open - 1) / open;
     return &round->visits[round->at++];
+}
+
+size_t claim_visit_due_share(const struct claim_round *round, const struct claim_visit *visit, size_t share)
+{
+    if (visit->due_exhausted)
+        return 0;
+    return visit->queued_exhausted ? share : (share + round->odd_for_due) / 2;
 }
 
 void claim_round_given(struct claim_round *round, struct claim_visit *visit, bool has_more, size_t given)

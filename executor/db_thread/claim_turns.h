@@ -46,12 +46,15 @@ struct claim_round {
     size_t places;
     /* The next visit of this pass. */
     size_t at;
+    bool odd_for_due;
 };
 
 /* Where a scan ended. */
 struct scan_place {
     /* The workspace that was visited last. */
     id last_workspace;
+    /* Of an odd number of places, runs that are due get the odd one. */
+    bool odd_for_due;
     /* All workspaces that may have more runs, if there are no others; else none. */
     id open[CLAIM_WORKSPACES_MAX];
     size_t open_n;
@@ -76,6 +79,9 @@ bool claim_round_has(const struct claim_round *round, const id *workspace);
 bool claim_round_add(struct claim_round *round, const id *workspace);
 /* The next visit, and the number of runs to ask for. NULL: the round is over. */
 struct claim_visit *claim_round_next(struct claim_round *round, size_t *share_r);
+/* Of the places of a visit, those for parked runs that are due. Neither these nor the queued ones wait for the
+ * end of the others of their workspace: both get half. */
+size_t claim_visit_due_share(const struct claim_round *round, const struct claim_visit *visit, size_t share);
 /* The visit has given so many runs. `has_more`: the workspace may have more of them. */
 void claim_round_given(struct claim_round *round, struct claim_visit *visit, bool has_more, size_t given);
 /* True if more runs may be queued than the round has found. */

@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "run/waits.h"
 
 bool commit_already_written(const struct commit *c, const struct run *r, uint64_t executor_id)
 {
@@ -119,7 +120,7 @@ static enum err move_ancestors_deadlines(struct db_tx *tx, struct run_tx *run_tx
             continue;
         above->deadline_ms += by_ms;
         above->changed = true;
-        struct db_value args[] = {db_number(above->deadline_ms), db_id(&above->id)};
+        struct db_value args[] = {db_number(waits_time_until(above->deadline_ms)), db_id(&above->id)};
         if (by_ms < 0 && above->parked)
             e = db_run(tx->db, tx->ctx, SQL_WAITS_NOT_AFTER, args, 2, NULL);
     }

@@ -124,7 +124,7 @@ static enum err insert_first_events(struct db_tx *tx, struct accept_batch *b)
 static enum err insert_times(struct db_tx *tx, struct accept_batch *b)
 {
     struct db_value times[ACCEPT_BATCH_MAX * RUN_TIMES_PUT_SET_COUNT];
-    struct db_value waits[ACCEPT_BATCH_MAX * WAITS_PUT_SET_COUNT];
+    struct db_value waits[ACCEPT_BATCH_MAX * STARTS_PUT_SET_COUNT];
     size_t times_n = 0, waits_n = 0;
     for (size_t i = 0; i < b->n; i++) {
         const struct run_request *req = b->entries[i].req;
@@ -136,17 +136,14 @@ static enum err insert_times(struct db_tx *tx, struct accept_batch *b)
         v[RUN_TIMES_PUT_SET_EXPIRES_MS] = db_number_or_null(req->expires_ms, req->expires_ms > 0);
         if (!run_request_is_delayed(req))
             continue;
-        v = &waits[WAITS_PUT_SET_COUNT * waits_n++];
-        v[WAITS_PUT_SET_EXECUTION_ID] = db_id(&req->execution_id);
-        v[WAITS_PUT_SET_WORKSPACE_ID] = db_id(&req->workspace_id);
-        v[WAITS_PUT_SET_REASON] = db_number(WAIT_START);
-        v[WAITS_PUT_SET_WAKE_MS] = db_number(req->start_ms);
-        v[WAITS_PUT_SET_DUE] = db_number(0);
-        v[WAITS_PUT_SET_UNTIL_MS] = db_null();
+        v = &waits[STARTS_PUT_SET_COUNT * waits_n++];
+        v[STARTS_PUT_SET_EXECUTION_ID] = db_id(&req->execution_id);
+        v[STARTS_PUT_SET_WORKSPACE_ID] = db_id(&req->workspace_id);
+        v[STARTS_PUT_SET_WAKE_MS] = db_number(req->start_ms);
     }
     enum err e = db_run_each(tx->db, tx->ctx, SQL_RUN_TIMES_PUT, NULL, 0, times, RUN_TIMES_PUT_SET_COUNT,
                              times_n, NULL);
-    return e == OK ? db_run_each(tx->db, tx->ctx, SQL_WAITS_PUT, NULL, 0, waits, WAITS_PUT_SET_COUNT, waits_n,
+    return e == OK ? db_run_each(tx->db, tx->ctx, SQL_STARTS_PUT, NULL, 0, waits, STARTS_PUT_SET_COUNT, waits_n,
                                  NULL)
                    : e;
 }

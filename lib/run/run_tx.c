@@ -14,6 +14,7 @@
 #include "run/event_json.h"
 #include "run/run_counts.h"
 #include "run/stop_marks.h"
+#include "run/waits.h"
 #include "spending/budget.h"
 #include "json/json.h"
 
@@ -713,8 +714,6 @@ void run_move_start(struct run_tx *run_tx, struct run *r, int64_t start_ms, int6
     json_object_object_add(data, "start_at", json_object_new_string(clock_text_offset(start_ms, text)));
     run_tx->starts = talloc_realloc(run_tx, run_tx->starts, struct run_tx_start, run_tx->starts_n + 1);
     run_tx->starts[run_tx->starts_n++] = (struct run_tx_start){r, start_ms};
-    run_tx->parks = talloc_realloc(run_tx, run_tx->parks, struct run_tx_park, run_tx->parks_n + 1);
-    run_tx->parks[run_tx->parks_n++] = (struct run_tx_park){r, WAIT_START, start_ms, false, 0};
     run_event(run_tx, r, EVENT_MOVED, at_ms, json_text(data, NULL));
 }
 
@@ -924,11 +923,20 @@ static enum err write_step_rows(struct run_tx *run_tx)
 static enum err write_starts(struct run_tx *run_tx)
 {
     enum err e = OK;
+    struct db_value *values =
+        talloc_array(run_tx->tx->ctx, struct db_value, run_tx->starts_n * STARTS_PUT_SET_COUNT + 1);
     for (size_t i = 0; e == OK && i < run_tx->starts_n; i++) {
-        struct db_value args[] = {db_number(run_tx->starts[i].start_ms), db_id(&run_tx->starts[i].run->id)};
+        const struct run_tx_start *s = &run_tx->starts[i];
+        struct db_value args[] = {db_number(s->start_ms), db_id(&s->run->id)};
+        struct db_value *v = &values[STARTS_PUT_SET_COUNT * i];
+        v[STARTS_PUT_SET_EXECUTION_ID] = db_id(&s->run->id);
+        v[STARTS_PUT_SET_WORKSPACE_ID] = db_id(&s->run->workspace_id);
+        v[STARTS_PUT_SET_WAKE_MS] = db_number(s->start_ms);
         e = db_run(run_tx->tx->db, run_tx->tx->ctx, SQL_RUN_TIMES_MOVE, args, 2, NULL);
     }
-    return e;
+    return e == OK ? db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_STARTS_PUT, NULL, 0, values,
+                                 STARTS_PUT_SET_COUNT, run_tx->starts_n, NULL)
+                   : e;
 }
 
 static struct db_value *id_values(struct run_tx *run_tx, const id *ids, size_t n)
@@ -957,9 +965,9 @@ static enum err lock_waits(struct run_tx *run_tx)
 
 /* Wakes the parents of the runs that have ended, except those that are woken, or end, here. The rows of those
  * that are parked here come later, and say it. */
-static enum err wake_parents(struct run_tx *run_tx, int64_t now_ms)
+static enum err wake_parents(struct run_tx *run_tx)
 {
-    struct db_value head[] = {db_number(now_ms), db_number(WAIT_CHILD)};
+    struct db_value head = db_number(WAIT_CHILD);
     size_t n = 0;
     for (size_t i = 0; i < run_tx->parks_n; i++) {
         struct run_tx_park *p = &run_tx->parks[i];
@@ -971,7 +979,7 @@ static enum err wake_parents(struct run_tx *run_tx, int64_t now_ms)
             run_tx->parents[n++] = run_tx->parents[i];
     }
     run_tx->parents_n = n;
-    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_WAITS_WAKE, head, 2,
+    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_WAITS_WAKE, &head, 1,
                        id_values(run_tx, run_tx->parents, n), 1, n, NULL);
 }
 
@@ -985,7 +993,7 @@ static enum err put_waits(struct run_tx *run_tx)
         v[WAITS_PUT_SET_EXECUTION_ID] = db_id(&p->run->id);
         v[WAITS_PUT_SET_WORKSPACE_ID] = db_id(&p->run->workspace_id);
         v[WAITS_PUT_SET_REASON] = db_number(p->reason);
-        v[WAITS_PUT_SET_WAKE_MS] = db_number(p->wake_ms);
+        v[WAITS_PUT_SET_WAKE_MS] = db_number(waits_time_until(p->wake_ms));
         v[WAITS_PUT_SET_DUE] = db_number(p->due);
         v[WAITS_PUT_SET_UNTIL_MS] = number_or_null(p->until_ms);
     }
@@ -995,7 +1003,7 @@ static enum err put_waits(struct run_tx *run_tx)
 
 /* The rows of `waits`. New ones come last: another transaction may wait for them, and this one waits for
  * nothing of theirs any more. */
-static enum err write_waits(struct run_tx *run_tx, int64_t now_ms)
+static enum err write_waits(struct run_tx *run_tx)
 {
     run_tx->unparked_n = id_sort_distinct(run_tx->unparked, run_tx->unparked_n);
     run_tx->parents_n = id_sort_distinct(run_tx->parents, run_tx->parents_n);
@@ -1004,7 +1012,7 @@ static enum err write_waits(struct run_tx *run_tx, int64_t now_ms)
         e = db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_WAITS_DELETE, NULL, 0,
                         id_values(run_tx, run_tx->unparked, run_tx->unparked_n), 1, run_tx->unparked_n, NULL);
     if (e == OK)
-        e = wake_parents(run_tx, now_ms);
+        e = wake_parents(run_tx);
     return e == OK ? put_waits(run_tx) : e;
 }
 
@@ -1027,7 +1035,6 @@ static enum err put_marks(struct run_tx *run_tx)
 
 enum err run_tx_flush(struct run_tx *run_tx)
 {
-    int64_t now_ms = clock_wall_ms();
     find_refunded_accounts(run_tx);
     settle_delayed(run_tx);
     enum err e = settle_concurrency(run_tx);
@@ -1056,7 +1063,7 @@ enum err run_tx_flush(struct run_tx *run_tx)
     if (e == OK)
         e = account_write(run_tx->tx, run_tx->accounts, run_tx->accounts_n);
     if (e == OK)
-        e = write_waits(run_tx, now_ms);
+        e = write_waits(run_tx);
     if (e == OK)
         e = write_starts(run_tx);
     if (e == OK)

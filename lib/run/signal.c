@@ -46,9 +46,9 @@ static enum err store_key(struct db_tx *tx, const struct send *s)
 
 static enum err wake_run(struct db_tx *tx, const struct run *r)
 {
-    struct db_value head[] = {db_number(clock_wall_ms()), db_number(WAIT_SIGNAL)};
+    struct db_value head = db_number(WAIT_SIGNAL);
     struct db_value run = db_id(&r->id);
-    return db_run_each(tx->db, tx->ctx, SQL_WAITS_WAKE, head, 2, &run, 1, 1, NULL);
+    return db_run_each(tx->db, tx->ctx, SQL_WAITS_WAKE, &head, 1, &run, 1, 1, NULL);
 }
 
 /* A signal that came while the run was not parked is kept: the transaction that parks the run looks for it.

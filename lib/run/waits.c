@@ -2,6 +2,7 @@
 
 #include <talloc.h>
 
+#include "base/clock.h"
 #include "base/failpoint.h"
 
 enum {
@@ -9,6 +10,14 @@ enum {
     MARK_MAX = 500,
     MARK_ROUNDS = 4,
 };
+
+/* Added to a time, it still fits into a BIGINT. */
+static const int64_t time_max = INT64_MAX / 2;
+
+int64_t waits_time_until(int64_t wall_ms)
+{
+    return wall_ms < time_max ? wall_ms - clock_wall_ms() : time_max;
+}
 
 static enum err mark_due_work(struct db_tx *tx, void *arg)
 {

@@ -70,8 +70,8 @@ static enum err read_wakes(struct db *db, void *scratch, struct store_metrics *m
     enum err e = db_run(db, scratch, SQL_METRICS_WAKES, NULL, 0, &rows);
     if (e != OK || rows->count != 1)
         return e;
-    int64_t first_ms = db_int(rows, 0, METRICS_WAKES_FIRST_WAKE_MS), now_ms = clock_wall_ms();
-    m->wake_lag_ms = first_ms < now_ms ? now_ms - first_ms : 0;
+    int64_t lag_ms = db_int(rows, 0, METRICS_WAKES_LAG_MS);
+    m->wake_lag_ms = lag_ms > 0 ? lag_ms : 0;
     return OK;
 }
 

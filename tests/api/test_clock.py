@@ -88,3 +88,27 @@ def test_runs_accepted_by_a_clock_that_is_behind_are_kept(stack, workspace, clie
     stack.sql(f"UPDATE retention_skipped SET accepted_ms = accepted_ms - 10 * 86400000; UPDATE executions SET updated_ms = updated_ms - 86400000 WHERE id = '{run}'")
     look()
     eventually(lambda: stack.sql(f"SELECT 1 FROM executions WHERE id = '{run}'") == [], 20, "the removal after 30 days")
+
+
+def test_a_host_that_is_behind_parks_a_run_once(stack, workspace, client, host_behind):
+    """By MariaDB's clock the time at which it is to go on has passed for long."""
+    id = client.started(workspace.put_workflow({"steps": [{"name": "a", "type": "delay", "seconds": 600}]}))
+    eventually(lambda: stack.sql(f"SELECT execution_id FROM waits WHERE execution_id = '{id}'"), 60, "the run is parked")
+    # meanwhile executors look for due runs, four times a second
+    again = workspace.put_workflow({"steps": [{"name": "a", "type": "delay", "seconds": 1}]})
+    for run in [client.started(again) for _ in range(3)]:
+        assert client.finished(run)["status"] == "success"
+    left_ms, due, attempt = stack.sql(f"SELECT w.wake_ms - ROUND(UNIX_TIMESTAMP(NOW(3)) * 1000), w.due, e.attempt FROM waits w "
+                                      f"JOIN executions e ON e.id = w.execution_id WHERE w.execution_id = '{id}'")[0]
+    assert (due, attempt) == ("0", "0") and 0 < int(left_ms) <= 600000
+    assert client.post(f"/executions/{id}/stop").ok
+
+
+def test_a_run_that_is_woken_early_is_parked_for_the_rest(stack, workspace, client):
+    """As when MariaDB's clock is set forward."""
+    id = client.started(workspace.put_workflow({"steps": [{"name": "a", "type": "delay", "seconds": 600}]}))
+    eventually(lambda: stack.sql(f"SELECT execution_id FROM waits WHERE execution_id = '{id}'"), 60, "the run is parked")
+    stack.sql(f"UPDATE waits SET wake_ms = 1 WHERE execution_id = '{id}'")
+    eventually(lambda: stack.sql(f"SELECT e.attempt, w.due, w.wake_ms > 1 FROM waits w JOIN executions e ON e.id = w.execution_id "
+                                 f"WHERE e.id = '{id}'") == [["1", "0", "1"]], 60, "parked again")
+    assert client.post(f"/executions/{id}/stop").ok

@@ -32,7 +32,7 @@ def embed(folder, **queries):
 def test_columns_get_names(tmp_path):
     status, _, header = embed(
         tmp_path, pick="-- What for.\nSELECT t.id, CONCAT('a, (b', t.x) AS label,\n  (SELECT MAX(n) FROM u) AS top\nFROM t",
-        put="INSERT INTO t (id, x, n)\nVALUES {{(?, 1, ?)}}", copy="INSERT INTO t (id, x) SELECT w.id, ? FROM w WHERE w.id = ?",
+        put="INSERT INTO t (id, x, n)\nVALUES {{(?, 1, NOW() + ?)}}", copy="INSERT INTO t (id, x) SELECT w.id, ? FROM w WHERE w.id = ?",
         pick_more="-- Columns begin as in pick.\nSELECT id, label, top, rest FROM v", change="UPDATE t SET x = ?")
     assert status == 0
     for line in ("enum { PICK_ID, PICK_LABEL, PICK_TOP, PICK_COLUMNS };", "enum { PUT_SET_ID, PUT_SET_N, PUT_SET_COUNT };",

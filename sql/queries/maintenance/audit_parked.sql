@@ -11,7 +11,7 @@ SELECT w.execution_id, CONCAT('parked until ', w.wake_ms, ', state ', COALESCE(e
 FROM waits w
 LEFT JOIN executions e ON e.id = w.execution_id
 WHERE e.id IS NULL OR e.state <> IF(w.reason = 5, 1, 2) OR e.executor_id <> IF(w.reason = 5, 9223372036854775807, 0)
-  OR w.workspace_id <> e.workspace_id OR (w.reason <> 5 AND w.wake_ms > e.deadline_ms)
+  OR w.workspace_id <> e.workspace_id OR (w.reason <> 5 AND w.wake_ms - e.updated_ms > e.deadline_ms - e.started_ms)
   OR (w.reason = 5 AND w.due = 1) OR (w.reason <> 5 AND w.due = 2)
 UNION ALL
 SELECT e.id, CONCAT('queued until its start, but without a row in waits, attempt ', e.attempt)

@@ -135,3 +135,17 @@ Test(claim_turns, workspaces_are_looked_for_if_there_may_be_others)
     next.places = 2;
     cr_expect(scan_place_continue(&place, &next));
 }
+
+Test(claim_turns, due_and_queued_runs_get_half_of_the_places_each)
+{
+    struct claim_round round = {.odd_for_due = false};
+    struct claim_visit visit = {.newest = {{0}}};
+    cr_expect(claim_visit_due_share(&round, &visit, 8) == 4);
+    cr_expect(claim_visit_due_share(&round, &visit, 1) == 0, "the next scan gives its only place to a due one");
+    round.odd_for_due = true;
+    cr_expect(claim_visit_due_share(&round, &visit, 1) == 1 && claim_visit_due_share(&round, &visit, 7) == 4);
+    visit.queued_exhausted = true;
+    cr_expect(claim_visit_due_share(&round, &visit, 8) == 8);
+    visit.due_exhausted = true;
+    cr_expect(claim_visit_due_share(&round, &visit, 8) == 0);
+}
