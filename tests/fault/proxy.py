@@ -1,6 +1,7 @@
 """A proxy of Unix-socket connections between Millrace and a server: it cuts, stalls or resets on demand.
 
 It is a separate process (`Proxy` starts and commands it), so that it is independent of the speed and life of the harness.
+Whatever cuts a connection, an end that reads first gets the bytes that were passed on to it, within CUT_S seconds.
 Commands are JSON objects, one per line on its standard input. They apply to the next connections that match:
 
   {"do": "commit", "when": "before" | "in" | "after" | "error" | "stall" | "hold" | "delay", "count": N, "seconds": S, "pids": […], "contains": TEXT}
@@ -35,6 +36,7 @@ import sys
 import threading
 import time
 
+CUT_S = 2
 CHUNK = 262144
 START = b"\x03START TRANSACTION"
 COMMIT = b"\x07\x00\x00\x00\x03COMMIT"  # protocol of MariaDB: length 7, sequence 0, COM_QUERY
@@ -93,6 +95,8 @@ class Pair:
         self.cut_at = None     # time of a scheduled cut, or None
         self.delayed = None    # (time, bytes) of a COMMIT that is forwarded later, or None
         self.unsent = {client: b"", server: b""}  # bytes that a socket could not take yet; until they are sent, its peer is not read
+        self.reset = False     # it ends with a reset
+        self.ends_at = None    # it ends: nothing is read any more, and the ends with unsent bytes are closed when these are sent, or now
 
 
 class Forwarder:
@@ -133,22 +137,29 @@ class Forwarder:
             self.selector.register(s, selectors.EVENT_READ, pair)
 
     def drop(self, pair, reset=False):
-        if pair not in self.pairs:
-            return
-        self.pairs.discard(pair)
-        for s in (pair.client, pair.server):
-            if s in self.selector.get_map():
-                self.selector.unregister(s)
-            if reset:
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            s.close()
+        if pair.ends_at is None:
+            pair.reset, pair.ends_at = reset, time.monotonic() + CUT_S
+            pair.cut_at = pair.delayed = None
+        self.watch(pair)
+
+    def close_end(self, pair, s):
+        if s in self.selector.get_map():
+            self.selector.unregister(s)
+        if pair.reset:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.close()
+        del pair.unsent[s]
+        if not pair.unsent:
+            self.pairs.discard(pair)
 
     def cut_pair(self, pair):
-        self.cut += 1
+        self.cut += pair.ends_at is None
         self.drop(pair, reset=True)
 
     # --- bytes ---
     def on_bytes(self, pair, source):
+        if pair.ends_at is not None:
+            return
         try:
             data = source.recv(CHUNK)
         except BlockingIOError:
@@ -201,18 +212,26 @@ class Forwarder:
             sent = 0 if pair.unsent[target] else target.send(data)
         except BlockingIOError:
             sent = 0
-        except OSError:
+        except OSError:  # nobody reads it
+            pair.unsent[target] = b""
             self.drop(pair)
             return
         pair.unsent[target] += data[sent:]
-        if pair in self.pairs:
-            self.watch(pair)
+        self.watch(pair)
 
     def flush(self, pair, target):
-        data, pair.unsent[target] = pair.unsent[target], b""
-        self.pass_on(pair, target, data)
+        if target in pair.unsent:
+            data, pair.unsent[target] = pair.unsent[target], b""
+            self.pass_on(pair, target, data)
 
     def watch(self, pair):
+        if pair.ends_at is not None:
+            for s in list(pair.unsent):
+                if not pair.unsent[s]:
+                    self.close_end(pair, s)
+                else:
+                    self.selector.modify(s, selectors.EVENT_WRITE, pair)
+            return
         for s, other in ((pair.client, pair.server), (pair.server, pair.client)):
             wanted = (0 if pair.unsent[other] else selectors.EVENT_READ) | (selectors.EVENT_WRITE if pair.unsent[s] else 0)
             key = self.selector.get_map().get(s)
@@ -267,7 +286,8 @@ class Forwarder:
         while b"\n" in self.input:
             line, self.input = self.input.split(b"\n", 1)
             self.command(json.loads(line))
-            print(json.dumps({"cut": self.cut, "delays": self.delays, "aborted": self.aborted}), flush=True)
+            queued = sum(len(data) for pair in self.pairs for data in pair.unsent.values())
+            print(json.dumps({"cut": self.cut, "delays": self.delays, "aborted": self.aborted, "queued": queued}), flush=True)
         return True
 
     def command(self, c):
@@ -300,7 +320,12 @@ class Forwarder:
             if pair.delayed[0] <= now:
                 data, pair.delayed = pair.delayed[1], None
                 self.pass_on(pair, pair.server, data)
-        return 0.02 if waiting or delayed else None
+        ending = [p for p in self.pairs if p.ends_at is not None]
+        for pair in ending:
+            if pair.ends_at <= now:
+                for s in list(pair.unsent):
+                    self.close_end(pair, s)
+        return 0.02 if waiting or delayed or ending else None
 
     def run(self):
         print("ready", flush=True)
