@@ -20,7 +20,7 @@ enum {
     TEXT_BYTES_MAX = 4 * 1024 * 1024,
     /* Memory of a run without values. */
     RUN_BYTES = 16 * 1024,
-    /* A queued run is left to other executors for so long: they look for runs once a second. */
+    /* A run that could begin is left to other executors for so long: they look for runs once a second. */
     LEFT_MS = 60 * 1000,
 };
 
@@ -356,11 +356,14 @@ static enum err take_sandbox(struct db_thread_ctx *thread_ctx, const struct run 
 }
 
 /* A program or manifest that this executor cannot use may be of a later version, and so be usable for other
- * executors: for a while they have the run to themselves. A parked run is looked at when it is due, and keeps
- * its deadline. */
+ * executors: for a while they have the run to themselves. A parked run is left from when it is due, and not
+ * beyond its deadline. */
 static bool is_left_to_others(const struct run *r)
 {
-    return clock_wall_ms() < (r->parked ? r->deadline_ms : r->moved_ms + LEFT_MS);
+    int64_t now_ms = clock_wall_ms();
+    if (r->parked)
+        return r->due_for_ms < LEFT_MS && now_ms < r->deadline_ms;
+    return now_ms < r->moved_ms + LEFT_MS;
 }
 
 /* A run whose program or manifest cannot be used is claimed all the same; it fails when it begins. ERR_LIMIT:
@@ -371,8 +374,11 @@ static enum err claim_one_run(struct db_tx *tx, struct run_tx *run_tx, struct db
 {
     int64_t timeout_ms = PROGRAM_SECONDS_DEFAULT * 1000L;
     enum err e = load_responder(tx, thread_ctx, claims, r, c, &timeout_ms);
-    if (e == ERR_INVALID && is_left_to_others(r))
+    if (e == ERR_INVALID && is_left_to_others(r)) {
+        if (r->parked)
+            scan_place_leave_due(claims->place, &r->workspace_id);
         return ERR_LIMIT;
+    }
     if (e == OK || e == ERR_NOT_FOUND || e == ERR_INVALID)
         e = read_texts(tx, claims, c);
     if (e == OK)
@@ -469,6 +475,7 @@ static enum err scan_queued_runs(struct run_tx *run_tx, struct claim_batch *clai
     for (size_t i = 0; i < round.n; i++) {
         round.visits[i].due_exhausted = !claims->wakes;
         round.visits[i].newest = scan_place_of(place, &round.visits[i].workspace);
+        round.visits[i].due_seen = claims->wakes ? scan_place_due_left(place, &round.visits[i].workspace) : 0;
     }
     while (e == OK && (visit = claim_round_next(&round, &share)))
         e = visit_workspace(run_tx, &round, visit, share);

@@ -143,8 +143,8 @@ static enum err insert_times(struct db_tx *tx, struct accept_batch *b)
     }
     enum err e = db_run_each(tx->db, tx->ctx, SQL_RUN_TIMES_PUT, NULL, 0, times, RUN_TIMES_PUT_SET_COUNT,
                              times_n, NULL);
-    return e == OK ? db_run_each(tx->db, tx->ctx, SQL_STARTS_PUT, NULL, 0, waits, STARTS_PUT_SET_COUNT, waits_n,
-                                 NULL)
+    return e == OK ? db_run_each(tx->db, tx->ctx, SQL_STARTS_PUT, NULL, 0, waits, STARTS_PUT_SET_COUNT,
+                                 waits_n, NULL)
                    : e;
 }
 

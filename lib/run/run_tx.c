@@ -428,6 +428,12 @@ enum err run_tx_lock_due(struct run_tx *run_tx, const id *workspace, size_t limi
         e = lock_parked(run_tx, runs, n);
         at += n;
     }
+    for (size_t i = 0; e == OK && i < at; i++) {
+        id run = db_get_id(rows, i, WAITS_DUE_EXECUTION_ID);
+        struct run *locked = run_tx_find(run_tx, &run);
+        if (locked)
+            locked->due_for_ms = db_int(rows, i, WAITS_DUE_DUE_FOR_MS);
+    }
     if (e == OK && run_tx->runs_n > before)
         e = run_tx_read_until(run_tx, before);
     *offset += at;
@@ -983,6 +989,7 @@ static enum err wake_parents(struct run_tx *run_tx)
                        id_values(run_tx, run_tx->parents, n), 1, n, NULL);
 }
 
+/* wake_ms of a run that is due says since when. */
 static enum err put_waits(struct run_tx *run_tx)
 {
     struct db_value *values =
@@ -993,7 +1000,8 @@ static enum err put_waits(struct run_tx *run_tx)
         v[WAITS_PUT_SET_EXECUTION_ID] = db_id(&p->run->id);
         v[WAITS_PUT_SET_WORKSPACE_ID] = db_id(&p->run->workspace_id);
         v[WAITS_PUT_SET_REASON] = db_number(p->reason);
-        v[WAITS_PUT_SET_WAKE_MS] = db_number(waits_time_until(p->wake_ms));
+        int64_t until_ms = waits_time_until(p->wake_ms);
+        v[WAITS_PUT_SET_WAKE_MS] = db_number(p->due && until_ms > 0 ? 0 : until_ms);
         v[WAITS_PUT_SET_DUE] = db_number(p->due);
         v[WAITS_PUT_SET_UNTIL_MS] = number_or_null(p->until_ms);
     }

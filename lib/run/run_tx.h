@@ -66,6 +66,8 @@ struct run {
      * against its deadline (wall time); 0: it counts. MOVE_WAKE takes what is left from the deadline, and
      * says in give_back_ms how much that was. */
     int64_t park_until_ms, give_back_ms;
+    /* For how long a parked run that was found by run_tx_lock_due has been due, by MariaDB's clock. */
+    int64_t due_for_ms;
     /* The holder read, after locking the row, that the workspace has no max_concurrent. */
     bool unlimited;
 };

@@ -471,7 +471,9 @@ static const uint8_t *lacking_package(const struct active_run *run)
 static const char *skill_unusable(const struct active_run *run)
 {
     const struct skill_run *s = run->state;
-    return s->cached_skill ? NULL : "the skill's manifest could not be loaded";
+    return s->cached_skill ? NULL
+                           : "the skill's manifest could not be loaded: it is missing, or not one that this "
+                             "version of Millrace compiles";
 }
 
 static void begin_skill(struct active_run *run)

@@ -837,7 +837,8 @@ static const char *workflow_unusable(const struct active_run *run)
 {
     const struct workflow_run *w = run->state;
     if (!w->program)
-        return "the workflow's program could not be loaded";
+        return "the workflow's program could not be loaded: it is missing, or not one that this version of "
+               "Millrace compiles";
     return w->adoption_lost ? "the run that is retried was purged, and its steps cannot be adopted any more"
                             : NULL;
 }
