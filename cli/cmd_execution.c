@@ -297,17 +297,16 @@ int cmd_execution_stop(struct cli *cli, int argc, char **argv)
                                          .execution_id = run.execution_id,
                                          .error = "Stopped by an operator."};
     struct idempotency_match replay;
-    switch (stop_run(cli->db, cli->redis, cli->ctx, &request, &replay)) {
+    enum stop_verdict verdict = stop_run(cli->db, cli->redis, cli->ctx, &request, &replay);
+    switch (verdict) {
     case STOP_DONE:
         break;
     case STOP_TERMINAL:
         return cli_fail(cli, "the execution has already ended");
     case STOP_NOT_FOUND:
         return cli_fail(cli, "execution not found: %s", run.execution_id.text);
-    case STOP_UNCERTAIN:
-        return cli_fail_err(cli, ERR_UNCERTAIN, "stopping");
     default:
-        return cli_fail_err(cli, ERR_UNAVAILABLE, "stopping");
+        return cli_fail_err(cli, stop_err(verdict), "stopping");
     }
     redis_flush(cli->redis);
     json_object *o = json_object_new_object();

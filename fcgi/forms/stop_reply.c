@@ -15,13 +15,9 @@ int stop_reply(struct request *r, const struct stop_request *req, enum stop_verd
         return reply_stored_response(r, &replay->execution_id, &replay->response);
     case STOP_KEY_REUSED:
         return reply_key_reused(r);
-    case STOP_NOT_FOUND:
-        return reply_not_found(r);
     case STOP_TERMINAL:
         return reply_problem(r, 400, "execution_terminal", "The execution has already ended.");
-    case STOP_UNCERTAIN:
-        return reply_err(r, ERR_UNCERTAIN);
     default:
-        return reply_err(r, ERR_UNAVAILABLE);
+        return reply_err(r, stop_err(verdict));
     }
 }

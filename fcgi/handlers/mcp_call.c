@@ -221,9 +221,7 @@ static int call_stop_execution(struct request *r, const struct rpc *rpc,
     enum stop_verdict verdict = stop_called(r, &execution);
     enum err e = verdict == STOP_DONE || verdict == STOP_TERMINAL
                      ? execution_outcome(r->app->db, r, &r->access.workspace_id, &execution, &exec, &key)
-                 : verdict == STOP_NOT_FOUND ? ERR_NOT_FOUND
-                 : verdict == STOP_UNCERTAIN ? ERR_UNCERTAIN
-                                             : ERR_UNAVAILABLE;
+                     : stop_err(verdict);
     if (e != OK) {
         reply_err(r, e);
         return reply_no_execution(r, rpc);

@@ -122,6 +122,22 @@ static void stop_slices(struct db *db, struct redis *redis, const id *top)
         e = stop_slice(db, redis, top, &n);
 }
 
+enum err stop_err(enum stop_verdict verdict)
+{
+    switch (verdict) {
+    case STOP_NOT_FOUND:
+        return ERR_NOT_FOUND;
+    case STOP_UNAVAILABLE:
+        return ERR_UNAVAILABLE;
+    case STOP_FROZEN:
+        return ERR_FROZEN;
+    case STOP_UNCERTAIN:
+        return ERR_UNCERTAIN;
+    default:
+        return ERR_INTERNAL;
+    }
+}
+
 enum stop_verdict stop_run(struct db *db, struct redis *redis, void *ctx, const struct stop_request *request,
                            struct idempotency_match *replay_r)
 {
@@ -137,6 +153,8 @@ enum stop_verdict stop_run(struct db *db, struct redis *redis, void *ctx, const 
         return s.verdict;
     case ERR_NOT_FOUND:
         return STOP_NOT_FOUND;
+    case ERR_FROZEN:
+        return STOP_FROZEN;
     case ERR_UNCERTAIN:
         return STOP_UNCERTAIN;
     case ERR_INTERNAL:

@@ -22,6 +22,8 @@ enum stop_verdict {
     STOP_KEY_REUSED,
     /* Nothing was done. */
     STOP_UNAVAILABLE,
+    /* Nothing was done: the workspace is frozen (ERR_FROZEN). */
+    STOP_FROZEN,
     /* The run may have been stopped; repeating the request finds out. */
     STOP_UNCERTAIN,
     /* Nothing was done, and repeating the request does not help: an error of Millrace, in the log. */
@@ -47,6 +49,10 @@ struct stop_request {
     /* Stored as the runs' error, e.g. "stopped by the caller". */
     const char *error;
 };
+
+/* What is told of a verdict that is an error: not found, or nothing is known of the run. ERR_INTERNAL for the
+ * others, which callers handle themselves. */
+enum err stop_err(enum stop_verdict verdict);
 
 /* `redis` may be NULL. The body of replay_r is on ctx. */
 enum stop_verdict stop_run(struct db *db, struct redis *redis, void *ctx, const struct stop_request *request,

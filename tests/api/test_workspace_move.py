@@ -657,6 +657,8 @@ def test_no_command_changes_a_frozen_workspace(here, changeable, tmp_path):
         done = here.cli(*command, "--workspace", w.id, check=False, text="value")
         assert done[0] == 1 and "moved" in done[2], (command, done)
         assert rows(here, w.id) == before, command
+    done = here.cli("execution", "stop", ids["run"], check=False)
+    assert done[0] == 1 and "stopping: the workspace is being moved to another cell, or was moved there; nothing was changed" in done[2], done
     here.sql(f"UPDATE accounts SET frozen = 0 WHERE workspace_id = '{w.id}'")
     for command in commands(ids, tmp_path)[:2]:  # else they change it
         assert here.cli(*command, "--workspace", w.id, check=False, text="value")[0] == 0
