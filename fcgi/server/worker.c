@@ -212,11 +212,24 @@ static void log_request(const struct request *r)
              r->execution_id.text, db_round_trips(r->app->db) - r->round_trips, r->batch);
 }
 
+/* True if a request without CONTENT_LENGTH may have a body: an upload, which nginx passes on while it comes,
+ * in chunks or by HTTP/2. */
+static bool may_be_streamed(const FCGX_Request *fcgi)
+{
+    const char *method = FCGX_GetParam("REQUEST_METHOD", fcgi->envp);
+    const char *protocol = FCGX_GetParam("SERVER_PROTOCOL", fcgi->envp);
+    if (!method || strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
+        return false;
+    return FCGX_GetParam("HTTP_TRANSFER_ENCODING", fcgi->envp) ||
+           (protocol && strncmp(protocol, "HTTP/1.", strlen("HTTP/1.")) != 0);
+}
+
 /* True if the request has been read completely. */
-static bool request_is_read(FCGX_Request *fcgi)
+static bool request_is_read(const FCGX_Request *fcgi)
 {
     const char *length = FCGX_GetParam("CONTENT_LENGTH", fcgi->envp);
-    return !length || !*length || strcmp(length, "0") == 0 || FCGX_HasSeenEOF(fcgi->in) != 0;
+    bool has_body = length && *length ? strcmp(length, "0") != 0 : may_be_streamed(fcgi);
+    return !has_body || FCGX_HasSeenEOF(fcgi->in) != 0;
 }
 
 /* libfcgi ends a connection by half-closing it and waiting until nginx has closed its side, which costs the

@@ -88,6 +88,32 @@ def test_body_over_the_limit_is_a_problem_document(stack, how, path):
         assert (status, problem["code"]) == (413, "body_too_large")
 
 
+def sent(stack, how, path, key, type, body):
+    """The body of the answer, its status and version."""
+    options = ["--http2"] if "http2" in how else ["--http1.1"]
+    options += ["--upload-file", "-", "--request", "POST"] if how in ("chunked", "http2 without a length") else ["--data-binary", "@-"]
+    done = subprocess.run(["curl", "--silent", "--insecure", "--max-time", "30", "--header", "Expect:", "--header", f"X-API-Key: {key}",
+                           "--header", f"Content-Type: {type}", "--write-out", " %{http_code} %{http_version}", *options,
+                           f"https://localhost:{stack.tls_port}{path}"], input=body, stdout=subprocess.PIPE, timeout=60)
+    return done.stdout.decode().rsplit(" ", 2)
+
+
+@pytest.mark.parametrize("how", ["length", "chunked", "http2", "http2 without a length"])
+def test_a_body_is_read_however_its_length_is_told(stack, workspace, how):
+    """nginx reads the body before it asks the API, and says its length, also if the client has not. Only uploads come without one."""
+    key, version = workspace.key()["key"], "2" if "http2" in how else "1.1"
+    for size in (0, 200_000):  # the second one is larger than nginx' buffer
+        program = {"name": "a", "program": {"steps": [{"name": "a", "type": "transform", "value": "x" * size}]}}
+        answer = sent(stack, how, "/api/v1/workflows", key, "application/json", json.dumps(program).encode())
+        assert answer[1:] == ["201", version], answer
+    body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n' + b"a" * 5_000_000 + b"\r\n--x--\r\n"
+    answer = sent(stack, how, "/api/v1/files/", key, "multipart/form-data; boundary=x", body)
+    assert answer[1:] == ["201", version] and json.loads(answer[0]) == {"source_ids": ["a"]}, answer
+    for _ in range(20):  # refused before the body is read
+        answer = sent(stack, how, "/api/v1/files/", "wrong", "multipart/form-data; boundary=x", body)
+        assert answer[1:] == ["401", version], answer
+
+
 @pytest.mark.parametrize("path", ["/v1", "/api-proxy/v1", "/api/v1", "/v1/"])
 def test_prefix_alone_is_404(stack, path):
     answer = requests.get(stack.url + path, timeout=10, allow_redirects=False)
