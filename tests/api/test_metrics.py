@@ -1,4 +1,6 @@
 """GET /metrics: every metric is documented, OpenMetrics is negotiated, and what happens is counted."""
+import importlib.machinery
+import importlib.util
 import json
 import re
 import subprocess
@@ -209,6 +211,13 @@ def test_each_rule_says_what_to_do_and_where_it_is_described():
     tests = RULES.with_name("millrace.rules.test.yml").read_text()
     for fault in re.findall(r"`(Millrace[A-Za-z]+)`", (ROOT / "docs/monitoring.md").read_text().partition("## Which report")[2]):
         assert fault in tests, f"no test of {fault}"
+
+
+def test_each_fault_of_the_table_is_injected_by_the_drill():
+    loader = importlib.machinery.SourceFileLoader("drill", str(ROOT / "scripts/drill"))
+    drill = importlib.util.module_from_spec(importlib.util.spec_from_loader("drill", loader))
+    loader.exec_module(drill)
+    assert drill.documented() == []
 
 
 class Prometheus:
