@@ -1,5 +1,6 @@
 #include "executor/db_thread/claim_batch.h"
 
+#include <sodium.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -20,7 +21,7 @@ enum {
     TEXT_BYTES_MAX = 4 * 1024 * 1024,
     /* Memory of a run without values. */
     RUN_BYTES = 16 * 1024,
-    /* A run that could begin is left to other executors for so long: they look for runs once a second. */
+    /* A queued run is left to other executors for so long: they look for runs once a second. */
     LEFT_MS = 60 * 1000,
 };
 
@@ -356,14 +357,10 @@ static enum err take_sandbox(struct db_thread_ctx *thread_ctx, const struct run 
 }
 
 /* A program or manifest that this executor cannot use may be of a later version, and so be usable for other
- * executors: for a while they have the run to themselves. A parked run is left from when it is due, and not
- * beyond its deadline. */
+ * executors: for a while they have the run to themselves. A parked run is left until its deadline. */
 static bool is_left_to_others(const struct run *r)
 {
-    int64_t now_ms = clock_wall_ms();
-    if (r->parked)
-        return r->due_for_ms < LEFT_MS && now_ms < r->deadline_ms;
-    return now_ms < r->moved_ms + LEFT_MS;
+    return clock_wall_ms() < (r->parked ? r->deadline_ms : r->moved_ms + LEFT_MS);
 }
 
 /* A run whose program or manifest cannot be used is claimed all the same; it fails when it begins. ERR_LIMIT:
@@ -376,7 +373,7 @@ static enum err claim_one_run(struct db_tx *tx, struct run_tx *run_tx, struct db
     enum err e = load_responder(tx, thread_ctx, claims, r, c, &timeout_ms);
     if (e == ERR_INVALID && is_left_to_others(r)) {
         if (r->parked)
-            scan_place_leave_due(claims->place, &r->workspace_id);
+            claims->postponed[claims->postponed_n++] = r->id;
         return ERR_LIMIT;
     }
     if (e == OK || e == ERR_NOT_FOUND || e == ERR_INVALID)
@@ -443,7 +440,7 @@ static enum err visit_workspace(struct run_tx *run_tx, struct claim_round *round
 {
     size_t before = run_tx_count(run_tx);
     size_t seen = 0;
-    size_t due_share = claim_visit_due_share(round, visit, share);
+    size_t due_share = claim_visit_due_share(visit, share);
     bool more_due = !visit->due_exhausted;
     enum err e = OK;
     if (due_share > 0)
@@ -464,9 +461,10 @@ static enum err visit_workspace(struct run_tx *run_tx, struct claim_round *round
 static enum err scan_queued_runs(struct run_tx *run_tx, struct claim_batch *claims, size_t places)
 {
     struct scan_place *place = claims->place;
-    struct claim_round round = {.places = places, .odd_for_due = place->odd_for_due};
+    struct claim_round round = {.places = places};
     struct claim_visit *visit;
     size_t share;
+    uint32_t coins = randombytes_random();
     enum err e = OK;
     claims->visited_all = !claims->wakes && scan_place_continue(place, &round);
     if (!claims->visited_all)
@@ -474,13 +472,12 @@ static enum err scan_queued_runs(struct run_tx *run_tx, struct claim_batch *clai
     claims->scanned = true;
     for (size_t i = 0; i < round.n; i++) {
         round.visits[i].due_exhausted = !claims->wakes;
+        round.visits[i].odd_for_due = (coins >> i) & 1;
         round.visits[i].newest = scan_place_of(place, &round.visits[i].workspace);
-        round.visits[i].due_seen = claims->wakes ? scan_place_due_left(place, &round.visits[i].workspace) : 0;
     }
     while (e == OK && (visit = claim_round_next(&round, &share)))
         e = visit_workspace(run_tx, &round, visit, share);
     scan_place_keep(place, &round, claims->visited_all);
-    place->odd_for_due = !place->odd_for_due;
     /* A workspace that was visited may have no run but those behind its place. */
     claims->may_have_more = claim_round_may_have_more(&round) || !claims->visited_all;
     return e;
@@ -530,7 +527,7 @@ static enum err claim_found_runs(struct db_tx *tx, struct run_tx *run_tx, struct
         if (e == ERR_LIMIT)
             e = OK;
     }
-    return e;
+    return e == OK ? run_tx_postpone(run_tx, claims->postponed, claims->postponed_n) : e;
 }
 
 enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_thread_ctx *thread_ctx,
@@ -548,7 +545,7 @@ enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_th
     claims->compile_bytes_left = COMPILE_BYTES_MAX;
     claims->compile_full = false;
     claims->text_bytes_left = TEXT_BYTES_MAX;
-    claims->no_memory_n = 0;
+    claims->no_memory_n = claims->postponed_n = 0;
     claims->texts_left = false;
     for (size_t i = 0; i < found; i++) {
         claims->runs[i].run = *run_tx_at(run_tx, before + i);
@@ -557,7 +554,7 @@ enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_th
     e = read_found_inputs(tx, claims);
     if (e == OK)
         e = claim_found_runs(tx, run_tx, thread_ctx, claims);
-    if (claims->runs_n == 0 && claims->visited_all)
+    if (claims->runs_n == 0 && claims->visited_all && claims->postponed_n == 0)
         claims->may_have_more = false; /* what is queued waits for its program, a sandbox, or memory */
     else if (claims->texts_left)
         claims->may_have_more = true;

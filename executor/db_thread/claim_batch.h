@@ -48,6 +48,10 @@ struct claim_batch {
      */
     id no_memory[COMMIT_BATCH_MAX];
     size_t no_memory_n;
+    /* Parked runs that are left to executors of another version, and would be in front of all others in the
+     * next scan. */
+    id postponed[COMMIT_BATCH_MAX];
+    size_t postponed_n;
 
     /* --- the result --- */
     /* Programs and manifests that are too large to be compiled in the transaction, of `holder`: to be

@@ -7,38 +7,13 @@ static size_t cursor_index(const id *workspace)
 
 void scan_place_reset(struct scan_place *place)
 {
-    bool due = ++place->resets % SCAN_DUE_RESETS == 0;
-    place->open_n = 0;
-    for (size_t i = 0; i < SCAN_CURSORS; i++) {
-        place->cursors[i].newest = (id){0};
-        if (due)
-            place->cursors[i].due_left = 0;
-    }
-}
-
-static struct scan_cursor *cursor_of(struct scan_place *place, const id *workspace)
-{
-    struct scan_cursor *c = &place->cursors[cursor_index(workspace)];
-    if (!id_equal(&c->workspace, workspace))
-        *c = (struct scan_cursor){.workspace = *workspace};
-    return c;
+    *place = (struct scan_place){.last_workspace = place->last_workspace};
 }
 
 id scan_place_of(const struct scan_place *place, const id *workspace)
 {
     const struct scan_cursor *c = &place->cursors[cursor_index(workspace)];
     return id_equal(&c->workspace, workspace) ? c->newest : (id){0};
-}
-
-void scan_place_leave_due(struct scan_place *place, const id *workspace)
-{
-    cursor_of(place, workspace)->due_left++;
-}
-
-size_t scan_place_due_left(const struct scan_place *place, const id *workspace)
-{
-    const struct scan_cursor *c = &place->cursors[cursor_index(workspace)];
-    return id_equal(&c->workspace, workspace) ? c->due_left : 0;
 }
 
 bool scan_place_continue(const struct scan_place *place, struct claim_round *round)
@@ -58,9 +33,7 @@ void scan_place_keep(struct scan_place *place, const struct claim_round *round, 
         if (all && !v->exhausted)
             place->open[place->open_n++] = v->workspace;
         if (id_is_set(&v->newest))
-            cursor_of(place, &v->workspace)->newest = v->newest;
-        if (v->due_exhausted && v->due_seen > 0)
-            cursor_of(place, &v->workspace)->due_left = 0;
+            place->cursors[cursor_index(&v->workspace)] = (struct scan_cursor){v->workspace, v->newest};
     }
     if (round->n > 0)
         place->last_workspace = round->visits[round->n - 1].workspace;
@@ -107,11 +80,11 @@ struct claim_visit *claim_round_next(struct claim_round *round, size_t *share_r)
     return &round->visits[round->at++];
 }
 
-size_t claim_visit_due_share(const struct claim_round *round, const struct claim_visit *visit, size_t share)
+size_t claim_visit_due_share(const struct claim_visit *visit, size_t share)
 {
     if (visit->due_exhausted)
         return 0;
-    return visit->queued_exhausted ? share : (share + round->odd_for_due) / 2;
+    return visit->queued_exhausted ? share : (share + visit->odd_for_due) / 2;
 }
 
 void claim_round_given(struct claim_round *round, struct claim_visit *visit, bool has_more, size_t given)

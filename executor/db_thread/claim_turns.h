@@ -25,18 +25,19 @@ enum {
     /* Places of workspaces, by hash. A workspace that was displaced by another is scanned from its oldest
        run. */
     SCAN_CURSORS = 256,
-    /* A scan begins with the oldest runs once a second. */
-    SCAN_DUE_RESETS = 5,
 };
 
 struct claim_visit {
     id workspace;
     /* The newest queued run that was seen: further ones come after it. Not set: none. */
     id newest;
-    /* Parked runs that are due and were seen, or passed. */
+    /* Parked runs that are due and were seen. */
     size_t due_seen;
     /* It has no more of the one, or of the other. */
     bool due_exhausted, queued_exhausted;
+    /* Of an odd number of places, runs that are due get the odd one. To be chosen at random: a turn could
+     * keep step with the turns of the workspaces. */
+    bool odd_for_due;
     /* It has no more runs. */
     bool exhausted;
 };
@@ -48,39 +49,25 @@ struct claim_round {
     size_t places;
     /* The next visit of this pass. */
     size_t at;
-    bool odd_for_due;
 };
 
 /* Where a scan ended. */
 struct scan_place {
     /* The workspace that was visited last. */
     id last_workspace;
-    /* Of an odd number of places, runs that are due get the odd one. */
-    bool odd_for_due;
     /* All workspaces that may have more runs, if there are no others; else none. */
     id open[CLAIM_WORKSPACES_MAX];
     size_t open_n;
-    /* By hash of the workspace: its newest queued run that was seen; how many parked runs that are due are
-       passed. */
+    /* By hash of the workspace: its newest run that was seen. */
     struct scan_cursor {
         id workspace, newest;
-        size_t due_left;
     } cursors[SCAN_CURSORS];
-    /* Calls of scan_place_reset. */
-    unsigned resets;
 };
 
-/* The next scan begins with the oldest queued run of each workspace. */
+/* The next scan begins with the oldest run of each workspace. */
 void scan_place_reset(struct scan_place *place);
 /* The run after which a scan of the workspace begins. Not set: with the oldest. */
 id scan_place_of(const struct scan_place *place, const id *workspace);
-/* Counts a parked run that was found, and is left to other executors. It stays due, in front of those that
- * became due later. Further scans pass as many runs as are left, so that those do not take all places of
- * their workspace each time. They begin with the first one again when the last one was seen, and after every
- * SCAN_DUE_RESETS calls of scan_place_reset. */
-void scan_place_leave_due(struct scan_place *place, const id *workspace);
-/* How many parked runs that are due a scan of the workspace passes. */
-size_t scan_place_due_left(const struct scan_place *place, const id *workspace);
 /* Begins a round with the workspaces that are open. False: they are not known, or more than there are places.
  */
 bool scan_place_continue(const struct scan_place *place, struct claim_round *round);
@@ -94,7 +81,7 @@ bool claim_round_add(struct claim_round *round, const id *workspace);
 struct claim_visit *claim_round_next(struct claim_round *round, size_t *share_r);
 /* Of the places of a visit, those for parked runs that are due. Neither these nor the queued ones wait for
  * the end of the others of their workspace: both get half. */
-size_t claim_visit_due_share(const struct claim_round *round, const struct claim_visit *visit, size_t share);
+size_t claim_visit_due_share(const struct claim_visit *visit, size_t share);
 /* The visit has given so many runs. `has_more`: the workspace may have more of them. */
 void claim_round_given(struct claim_round *round, struct claim_visit *visit, bool has_more, size_t given);
 /* True if more runs may be queued than the round has found. */

@@ -319,6 +319,14 @@ enum err run_tx_drop_marked(struct run_tx *run_tx, size_t first)
     return e;
 }
 
+static struct db_value *id_values(struct run_tx *run_tx, const id *ids, size_t n)
+{
+    struct db_value *values = talloc_array(run_tx->tx->ctx, struct db_value, n + 1);
+    for (size_t i = 0; i < n; i++)
+        values[i] = db_id(&ids[i]);
+    return values;
+}
+
 enum err run_tx_lock_queued_ids(struct run_tx *run_tx, const id *queued_ids, size_t n)
 {
     struct db_value state = db_number(STATE_QUEUED);
@@ -428,17 +436,18 @@ enum err run_tx_lock_due(struct run_tx *run_tx, const id *workspace, size_t limi
         e = lock_parked(run_tx, runs, n);
         at += n;
     }
-    for (size_t i = 0; e == OK && i < at; i++) {
-        id run = db_get_id(rows, i, WAITS_DUE_EXECUTION_ID);
-        struct run *locked = run_tx_find(run_tx, &run);
-        if (locked)
-            locked->due_for_ms = db_int(rows, i, WAITS_DUE_DUE_FOR_MS);
-    }
     if (e == OK && run_tx->runs_n > before)
         e = run_tx_read_until(run_tx, before);
     *offset += at;
     *more_r = at < rows->count || rows->count == wanted;
     return e;
+}
+
+enum err run_tx_postpone(struct run_tx *run_tx, id *runs, size_t n)
+{
+    n = id_sort_distinct(runs, n);
+    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_WAITS_POSTPONE, NULL, 0,
+                       id_values(run_tx, runs, n), 1, n, NULL);
 }
 
 size_t run_tx_count(const struct run_tx *run_tx)
@@ -943,14 +952,6 @@ static enum err write_starts(struct run_tx *run_tx)
     return e == OK ? db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_STARTS_PUT, NULL, 0, values,
                                  STARTS_PUT_SET_COUNT, run_tx->starts_n, NULL)
                    : e;
-}
-
-static struct db_value *id_values(struct run_tx *run_tx, const id *ids, size_t n)
-{
-    struct db_value *values = talloc_array(run_tx->tx->ctx, struct db_value, n + 1);
-    for (size_t i = 0; i < n; i++)
-        values[i] = db_id(&ids[i]);
-    return values;
 }
 
 /* Where rows of `waits` are both deleted and changed, they are locked in one ascending pass first. The caller

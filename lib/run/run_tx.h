@@ -66,8 +66,6 @@ struct run {
      * against its deadline (wall time); 0: it counts. MOVE_WAKE takes what is left from the deadline, and
      * says in give_back_ms how much that was. */
     int64_t park_until_ms, give_back_ms;
-    /* For how long a parked run that was found by run_tx_lock_due has been due, by MariaDB's clock. */
-    int64_t due_for_ms;
     /* The holder read, after locking the row, that the workspace has no max_concurrent. */
     bool unlimited;
 };
@@ -123,6 +121,9 @@ enum err run_tx_next_queued(struct run_tx *run_tx, const id *after, id *workspac
 enum err run_tx_next_due(struct run_tx *run_tx, const id *after, id *workspace_r) WARN_UNUSED;
 enum err run_tx_lock_due(struct run_tx *run_tx, const id *workspace, size_t limit, size_t *offset,
                          bool *more_r) WARN_UNUSED;
+
+/* Parked runs that were found to be due are due again after 5 s. Sorts `runs`. */
+enum err run_tx_postpone(struct run_tx *run_tx, id *runs, size_t n) WARN_UNUSED;
 
 /* Reads until when the locked runs from number `first` on were to be parked: what is left of a wait for a
  * signal is given back to the ancestors when such a run is woken. */

@@ -122,37 +122,6 @@ Test(claim_turns, a_scan_continues_where_the_one_before_ended)
     cr_expect(id_equal(&place.last_workspace, &second), "the turn does not begin again");
 }
 
-/* A scan of one workspace that sees so many due runs; the last of them are left. */
-static void scan_due(struct scan_place *place, size_t seen, bool exhausted, size_t left)
-{
-    struct claim_round round = round_of(1, 64);
-    round.visits[0].due_seen = scan_place_due_left(place, &round.visits[0].workspace) + seen;
-    round.visits[0].due_exhausted = exhausted;
-    scan_place_keep(place, &round, true);
-    for (size_t i = 0; i < left; i++)
-        scan_place_leave_due(place, &round.visits[0].workspace);
-}
-
-Test(claim_turns, due_runs_that_are_left_are_passed_until_the_last_due_run_was_seen)
-{
-    struct scan_place place = {0};
-    id w = workspace(0);
-    id other = workspace(1);
-    scan_due(&place, 64, false, 64);
-    cr_expect_eq(scan_place_due_left(&place, &w), 64);
-    cr_expect_eq(scan_place_due_left(&place, &other), 0);
-    scan_due(&place, 64, false, 3);
-    cr_expect_eq(scan_place_due_left(&place, &w), 67);
-    scan_place_reset(&place);
-    cr_expect_eq(scan_place_due_left(&place, &w), 67, "a scan a second begins with the oldest queued runs");
-    scan_due(&place, 10, true, 0);
-    cr_expect_eq(scan_place_due_left(&place, &w), 0);
-    scan_due(&place, 64, false, 64);
-    for (int i = 0; i < SCAN_DUE_RESETS; i++)
-        scan_place_reset(&place);
-    cr_expect_eq(scan_place_due_left(&place, &w), 0, "a list that never ends is begun again all the same");
-}
-
 Test(claim_turns, workspaces_are_looked_for_if_there_may_be_others)
 {
     struct scan_place place = {0};
@@ -169,15 +138,13 @@ Test(claim_turns, workspaces_are_looked_for_if_there_may_be_others)
 
 Test(claim_turns, due_and_queued_runs_get_half_of_the_places_each)
 {
-    struct claim_round round = {.odd_for_due = false};
-    struct claim_visit visit = {.newest = {{0}}};
-    cr_expect(claim_visit_due_share(&round, &visit, 8) == 4);
-    cr_expect(claim_visit_due_share(&round, &visit, 1) == 0,
-              "the next scan gives its only place to a due one");
-    round.odd_for_due = true;
-    cr_expect(claim_visit_due_share(&round, &visit, 1) == 1 && claim_visit_due_share(&round, &visit, 7) == 4);
+    struct claim_visit visit = {.odd_for_due = false};
+    cr_expect(claim_visit_due_share(&visit, 8) == 4);
+    cr_expect(claim_visit_due_share(&visit, 1) == 0, "the only place is given at random");
+    visit.odd_for_due = true;
+    cr_expect(claim_visit_due_share(&visit, 1) == 1 && claim_visit_due_share(&visit, 7) == 4);
     visit.queued_exhausted = true;
-    cr_expect(claim_visit_due_share(&round, &visit, 8) == 8);
+    cr_expect(claim_visit_due_share(&visit, 8) == 8);
     visit.due_exhausted = true;
-    cr_expect(claim_visit_due_share(&round, &visit, 8) == 0);
+    cr_expect(claim_visit_due_share(&visit, 8) == 0);
 }
