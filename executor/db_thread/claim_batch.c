@@ -464,7 +464,7 @@ static enum err scan_queued_runs(struct run_tx *run_tx, struct claim_batch *clai
     struct claim_round round = {.places = places};
     struct claim_visit *visit;
     size_t share;
-    uint32_t coins = randombytes_random();
+    uint32_t coins = claims->wakes ? randombytes_random() : 0;
     enum err e = OK;
     claims->visited_all = !claims->wakes && scan_place_continue(place, &round);
     if (!claims->visited_all)

@@ -330,12 +330,9 @@ static struct db_value *id_values(struct run_tx *run_tx, const id *ids, size_t n
 enum err run_tx_lock_queued_ids(struct run_tx *run_tx, const id *queued_ids, size_t n)
 {
     struct db_value state = db_number(STATE_QUEUED);
-    struct db_value *values = talloc_array(run_tx->tx->ctx, struct db_value, n + 1);
     struct db_rows *rows;
-    for (size_t i = 0; i < n; i++)
-        values[i] = db_id(&queued_ids[i]);
-    enum err e = db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_STATES_LOCK_QUEUED_IDS, &state, 1, values,
-                             1, n, &rows);
+    enum err e = db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_STATES_LOCK_QUEUED_IDS, &state, 1,
+                             id_values(run_tx, queued_ids, n), 1, n, &rows);
     if (e == OK)
         add_new_runs(run_tx, rows);
     return e;

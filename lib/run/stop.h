@@ -50,8 +50,8 @@ struct stop_request {
     const char *error;
 };
 
-/* What is told of a verdict that is an error: not found, or nothing is known of the run. ERR_INTERNAL for the
- * others, which callers handle themselves. */
+/* The error that a caller reports for a verdict: not found, unavailable, frozen, or uncertain. ERR_INTERNAL
+ * for all other verdicts, which callers handle themselves. */
 enum err stop_err(enum stop_verdict verdict);
 
 /* `redis` may be NULL. The body of replay_r is on ctx. */
