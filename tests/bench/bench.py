@@ -67,7 +67,7 @@ RUNS = {"run-batch": BATCH_ITEMS, "floor batch": BATCH_ITEMS}  # runs of one req
 class Bench:
     def __init__(self, settings=None, with_floors=True):
         subprocess.run(["make", "-s", "-j2", "all", "bench-tools"], cwd=ROOT, check=True)
-        self.stack = Stack({"api.workers": str(WORKERS), "api.queue_ms": "100", "api.rate_limit_per_minute": "100000000", "log.level": "warn", **(settings or {})})
+        self.stack = Stack({"api.workers": str(WORKERS), "api.queue_ms": "100", "api.rate_limit_per_minute": "100000000", "log.level": "warn", "mariadb.log_mib": "1024", **(settings or {})})
         self.floors, self.with_floors = [], with_floors
         self.tools = TOOLS
         self.running = True  # whether the executor runs

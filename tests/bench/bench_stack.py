@@ -22,7 +22,7 @@ def run(settings, measure, most=None, least=None):
     """`measure(stack)` returns the result; `most` and `least` map names of its figures to their bounds."""
     most, least = most or {}, least or {}
     subprocess.run(["make", "-s", "-j2", "all", "bench-tools"], cwd=ROOT, check=True)
-    stack = Stack({"api.queue_ms": "100", "api.rate_limit_per_minute": "100000000", **settings})
+    stack = Stack({"mariadb.log_mib": "1024", "api.queue_ms": "100", "api.rate_limit_per_minute": "100000000", **settings})
     try:
         stack.start()
         stack.wait_ready()

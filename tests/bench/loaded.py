@@ -74,6 +74,7 @@ def main():
     try:
         stack.start()
         stack.wait_ready()
+        stack.sql("SET GLOBAL innodb_log_file_size = 1073741824")  # as docs/operations.md advises; MariaDB writes pages all the time otherwise
         workspace = stack.workspace(credits=100000000)
         workflow = workspace.put_workflow(PURE)
         load(stack, workspace, workflow, 3)  # each worker compiles its program

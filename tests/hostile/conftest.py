@@ -50,7 +50,7 @@ class LimitedStack(Stack):
 @pytest.fixture(scope="module")
 def stack(request):
     # queue_ms and the limits per address have their defaults: an attacker who makes the pool reject the victim's requests has succeeded
-    s = (LimitedStack if MEMORY_MIB else Stack)({"api.queue_ms": "100", "nginx.address_connections": "1000", "nginx.address_requests": "1000", "nginx.address_burst": "2000",
+    s = (LimitedStack if MEMORY_MIB else Stack)({"mariadb.log_mib": "1024", "api.queue_ms": "100", "nginx.address_connections": "1000", "nginx.address_requests": "1000", "nginx.address_burst": "2000",
                "nginx.address_bodies": "64", "nginx.address_body_rate": "50",
                "api.unknown_keys_per_s": "100", **getattr(request.module, "SETTINGS", {})}, getattr(request.module, "TLS", False))
     with running(s):
