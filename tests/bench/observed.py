@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""observed.py [--seconds 400] [--runs 600]: what metrics and traces cost. Two stacks get the same runs in turn, in short rounds of a fixed number
-of requests: one exports one run in a hundred to a collector (`traces`), the other exports nothing (`bare`). A pair is one round of each, and every
-other pair begins with the other stack. Of each round: the CPU time of the API for a request and of the executor for a run, by the kernel's clocks
-of all processes of that program, to the nanosecond.
-After four pairs both start again in each other's part, because two stacks may differ by more than what is measured (once, the executor of the
+"""observed.py [--seconds 400] [--runs 2000]: what metrics and traces cost. Two stacks get the same runs in turn, request by request, so that whatever
+else slows the machine down slows down both: one exports one run in a hundred to a collector (`traces`), the other exports nothing (`bare`). Of
+each round of so many runs: the CPU time of the API for a request and of the executor for a run, by the kernel's clocks of all processes of that
+program, to the nanosecond.
+After four rounds both start again in each other's part, because two stacks may differ by more than what is measured (once, the executor of the
 one that exported took 28 % less, for four minutes). A figure is the geometric mean of two blocks that follow each other, one of each order.
 Printed: the median of these figures and its 95 % confidence interval (by rank). A scrape of the metrics is measured by itself and charged at one
 in 15 s, as Prometheus does, at the rate of the rounds. Counting for the metrics cannot be switched off, so that both stacks do it. Required: less
@@ -30,8 +30,8 @@ from stack import Stack, children_of, eventually  # noqa: E402
 
 PROGRAM = {"steps": [{"name": f"s{i}", "type": "transform", "value": i} for i in range(3)]}
 PROGRAMS = ("api", "executor")
-CONNECTIONS = 4
-PAIRS = 4  # of a block
+CONNECTIONS = 16
+ROUNDS = 4  # of a block
 EXPORT_S = 1.1  # spans are sent at the latest after a second
 SCRAPES, SCRAPE_EVERY_S = 40, 15
 MOST = 0.05
@@ -76,10 +76,10 @@ class Party:
     """A stack and how it is driven."""
 
     def __init__(self):
-        self.stack = Stack({"api.workers": "4", "api.rate_limit_per_minute": "10000000", "executor.processes": "1"})
+        self.stack = Stack({"mariadb.log_mib": "1024", "api.workers": "4", "api.rate_limit_per_minute": "10000000", "executor.processes": "1"})
         self.path = None
 
-    def start(self, endpoint, runs):
+    def start(self, endpoint):
         """Starts it, or starts it again. endpoint: where spans are sent; empty: nowhere."""
         if self.stack.pid("api"):
             self.stack.stop()
@@ -87,99 +87,113 @@ class Party:
         self.stack.start()
         if not self.path:
             self.set_up()
-        self.round(runs)  # fills the caches
 
     def set_up(self):
         workspace = self.stack.workspace(credits=10000000)
         self.path = f"/api/v1/workflows/{workspace.put_workflow(PROGRAM)}/run-async"
         self.headers = {"Authorization": f"Bearer {workspace.key()['key']}", "Content-Length": "0"}
 
-    def send(self, n):
+    def connect(self):
+        """A function that starts a run."""
         connection = http.client.HTTPConnection("127.0.0.1", self.stack.port, timeout=60)
-        for _ in range(n):
+
+        def send():
             connection.request("POST", self.path, headers=self.headers)
             answer = connection.getresponse()
             text = answer.read()
             assert answer.status == 202, text
-        connection.close()
+        return send
 
-    def measured(self, work):
-        """What work() takes of the CPU, in microseconds by program; None if a process was replaced meanwhile, whose time is lost."""
-        before = {name: cpu(self.stack, name) for name in PROGRAMS}
-        work()
-        after = {name: cpu(self.stack, name) for name in PROGRAMS}
-        if any(before[name].keys() != after[name].keys() for name in PROGRAMS):
-            return None
-        return {name: (sum(after[name].values()) - sum(before[name].values())) / 1000 for name in PROGRAMS}
+    def cpu(self):
+        return {name: cpu(self.stack, name) for name in PROGRAMS}
 
-    def round(self, runs):
-        """Starts the runs and waits for their ends and the export of their spans. (CPU by program for one of them, in microseconds, or None;
-        requests a second)"""
-        took = []
-
-        def work():
-            begun = time.monotonic()
-            with concurrent.futures.ThreadPoolExecutor(CONNECTIONS) as pool:
-                list(pool.map(self.send, [runs // CONNECTIONS] * CONNECTIONS))
-            took.append(time.monotonic() - begun)
-            eventually(lambda: self.stack.sql_one("SELECT COUNT(*) FROM executions WHERE state IN (1, 2)") == "0", 120, "the end of the runs")
-            time.sleep(EXPORT_S)
-        used = self.measured(work)
-        return used and {name: us / runs for name, us in used.items()}, runs / took[0]
+    def await_ends(self):
+        eventually(lambda: self.stack.sql_one("SELECT COUNT(*) FROM executions WHERE state IN (1, 2)") == "0", 120, "the end of the runs")
 
     def scrape(self):
         """CPU by program of one scrape of the metrics, in microseconds."""
-        def work():
+        def scrapes():
             for _ in range(SCRAPES):
                 assert requests.get(self.stack.url + "/metrics", timeout=30).status_code == 200
-        work()  # fills the caches
-        used = self.measured(work)
+        scrapes()  # fills the caches
+        before = self.cpu()
+        scrapes()
+        used = used_us(before, self.cpu())
         return {name: us / SCRAPES for name, us in (used or dict.fromkeys(PROGRAMS, 0)).items()}
 
 
+def used_us(before, after):
+    """Microseconds by program; None if a process was replaced meanwhile, whose time is lost."""
+    if any(before[name].keys() != after[name].keys() for name in PROGRAMS):
+        return None
+    return {name: (sum(after[name].values()) - sum(before[name].values())) / 1000 for name in PROGRAMS}
+
+
+def send_in_turn(parties, n):
+    senders = [party.connect() for party in parties]
+    for _ in range(n):
+        for send in senders:
+            send()
+
+
+def round_of(parties, runs):
+    """Starts so many runs in each, and waits for their ends and the export of their spans. ({party: CPU by program for one of them, in microseconds}, or
+    None; requests a second of each)"""
+    before, begun = {name: party.cpu() for name, party in parties.items()}, time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(CONNECTIONS) as pool:
+        # every other connection begins with the other stack
+        orders = [list(parties.values())[::1 if i % 2 else -1] for i in range(CONNECTIONS)]
+        list(pool.map(send_in_turn, orders, [runs // CONNECTIONS] * CONNECTIONS))
+    rate = runs / (time.monotonic() - begun)
+    for party in parties.values():
+        party.await_ends()
+    time.sleep(EXPORT_S)
+    used = {name: used_us(before[name], party.cpu()) for name, party in parties.items()}
+    return {name: {program: us / runs for program, us in by.items()} for name, by in used.items()} if all(used.values()) else None, rate
+
+
 def block_of(parties, runs):
-    """Pairs of rounds: [{party: CPU by program}], and the requests a second of all rounds."""
-    pairs, rates, lost = [], [], 0
-    while len(pairs) < PAIRS:
-        found = {}
-        for name in sorted(parties, reverse=(len(pairs) + lost) % 2 == 1):
-            found[name], rate = parties[name].round(runs)
-            rates.append(rate)
-        if all(found.values()):
-            pairs.append(found)
+    """[{party: CPU by program}] of the rounds, and their requests a second."""
+    round_of(parties, runs // 4)  # fills the caches
+    found, rates, lost = [], [], 0
+    while len(found) < ROUNDS:
+        used, rate = round_of(parties, runs)
+        rates.append(rate)
+        if used:
+            found.append(used)
         else:
             lost += 1
             assert lost < 20, "processes are replaced all the time"
-    return pairs, rates
+    return found, rates
 
 
 def blocks_of(stacks, endpoint, seconds, runs):
-    """Pairs of blocks, of each order one, for so many seconds, at least six: [([pair of the one], [pair of the other])], and the median of requests a
+    """Pairs of blocks, of each order one, for so many seconds, at least six: [([round of the one], [round of the other])], and the median of requests a
     second."""
     found, rates, until = [], [], time.monotonic() + seconds
     while len(found) < 6 or time.monotonic() < until:
         both = []
         for bare, traces in (stacks, stacks[::-1]):
-            bare.start("", runs)
-            traces.start(endpoint, runs)
-            pairs, some = block_of({"bare": bare, "traces": traces}, runs)
-            both.append(pairs)
+            bare.start("")
+            traces.start(endpoint)
+            rounds, some = block_of({"bare": bare, "traces": traces}, runs)
+            both.append(rounds)
             rates += some
         found.append(both)
     return found, statistics.median(rates)
 
 
-def ratio(pairs, name):
-    return statistics.median(p["traces"][name] / p["bare"][name] for p in pairs)
+def ratio(rounds, name):
+    return statistics.median(r["traces"][name] / r["bare"][name] for r in rounds)
 
 
 def report(blocks, scrape, rate):
-    result, pairs = {}, [p for both in blocks for block in both for p in block]
+    result, rounds = {}, [r for both in blocks for block in both for r in block]
     for name in PROGRAMS:
-        bare = statistics.median(p["bare"][name] for p in pairs)
+        bare = statistics.median(r["bare"][name] for r in rounds)
         share = scrape[name] / (SCRAPE_EVERY_S * rate) / bare
         middle, low, high = median_interval([math.sqrt(ratio(one, name) * ratio(other, name)) - 1 + share for one, other in blocks])
-        result[name] = {"bare_us": round(bare, 1), "traces_us": round(statistics.median(p["traces"][name] for p in pairs), 1),
+        result[name] = {"bare_us": round(bare, 1), "traces_us": round(statistics.median(r["traces"][name] for r in rounds), 1),
                         "scrape_us": round(scrape[name]), "of_it_scrapes": round(share, 4), "cost": round(middle, 4),
                         "interval": [round(low, 4), round(high, 4)], "verdict": verdict(low, high, most=MOST)}
     return result
@@ -188,7 +202,7 @@ def report(blocks, scrape, rate):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=400)
-    parser.add_argument("--runs", type=int, default=600)
+    parser.add_argument("--runs", type=int, default=2000)
     options = parser.parse_args()
     runs = max(CONNECTIONS, options.runs // CONNECTIONS * CONNECTIONS)
     collector = Collector()
