@@ -49,8 +49,13 @@ def measure(stack):
     began = time.monotonic()
     eventually(lambda: time.monotonic() - began > SECONDS, SECONDS + 10, "the end of the measurement")
     windows = ended_by_window(stack, workspaces)
-    done = [sum(w[i] for w in windows) for i in range(len(workspaces))]
-    whole = windows[2:-1] if max(done[1:]) < EACH else windows[2:-2]  # the first two and the last are not whole, or not steady
+    whole, done = [], windows[0]
+    for w in windows[1:-1]:  # the first and the last are not whole, and the second is not steady
+        done = [a + b for a, b in zip(done, w, strict=True)]
+        if max(done[1:]) == EACH:
+            break
+        whole.append(w)
+    whole = whole[1:]
     least, most = 1, 1
     for w in whole:
         fair = sum(w) / len(w)
