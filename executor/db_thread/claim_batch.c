@@ -413,24 +413,41 @@ static enum err next_workspace(struct run_tx *run_tx, const id *after, bool wake
     return of_due == OK ? OK : e;
 }
 
-/* The workspaces of the round: at most one for each place, beginning after the last one of the round before.
- */
-static enum err collect_workspaces(struct run_tx *run_tx, const id *last, bool wakes,
-                                   struct claim_round *round, bool *all_r)
+/* How far a round has looked for workspaces. */
+struct workspace_search {
+    bool wakes;
+    /* The last one that was found, and whether the search has begun again with the first. */
+    id last;
+    bool wrapped;
+    /* There are no others. */
+    bool all;
+};
+
+/* The next workspace that is not in the round. If there is none, `search->all` is set. */
+static enum err find_workspace(struct run_tx *run_tx, struct workspace_search *search,
+                               const struct claim_round *round, id *next_r)
 {
-    *all_r = false;
-    id next = *last;
-    bool wrapped = !id_is_set(last);
-    while (round->n < round->places) {
-        enum err e = next_workspace(run_tx, &next, wakes, &next);
-        if (e == ERR_NOT_FOUND && !wrapped) {
-            wrapped = true;
-            next = (id){0};
-            continue;
-        }
-        *all_r = e == ERR_NOT_FOUND || (e == OK && claim_round_has(round, &next));
-        if (e != OK || !claim_round_add(round, &next))
-            return e == ERR_NOT_FOUND ? OK : e;
+    enum err e = next_workspace(run_tx, &search->last, search->wakes, next_r);
+    if (e == ERR_NOT_FOUND && !search->wrapped) {
+        search->wrapped = true;
+        search->last = (id){0};
+        e = next_workspace(run_tx, &search->last, search->wakes, next_r);
+    }
+    search->all = e == ERR_NOT_FOUND || (e == OK && claim_round_has(round, next_r));
+    return search->all ? OK : e;
+}
+
+/* Adds the next workspaces to the round: as many as fill the places that are left. */
+static enum err collect_workspaces(struct run_tx *run_tx, struct workspace_search *search,
+                                   struct claim_round *round)
+{
+    size_t most = round->n + claim_round_wanted(round);
+    while (round->n < most && !search->all) {
+        enum err e = find_workspace(run_tx, search, round, &search->last);
+        if (e != OK)
+            return e;
+        if (!search->all)
+            claim_round_add(round, &search->last);
     }
     return OK;
 }
@@ -457,6 +474,25 @@ static enum err visit_workspace(struct run_tx *run_tx, struct claim_round *round
     return e;
 }
 
+/* Visits the workspaces of the round from the `from`th on, once. */
+static enum err visit_workspaces(struct run_tx *run_tx, const struct claim_batch *claims,
+                                 struct claim_round *round, size_t from)
+{
+    struct claim_visit *visit;
+    size_t share;
+    uint32_t coins = claims->wakes ? randombytes_random() : 0;
+    enum err e = OK;
+    for (size_t i = from; i < round->n; i++) {
+        round->visits[i].due_exhausted = !claims->wakes;
+        round->visits[i].odd_for_due = (coins >> i) & 1;
+        round->visits[i].newest = scan_place_of(claims->place, &round->visits[i].workspace);
+    }
+    round->at = from;
+    while (e == OK && round->at < round->n && (visit = claim_round_next(round, &share)))
+        e = visit_workspace(run_tx, round, visit, share);
+    return e;
+}
+
 /* Fills the places that are left with runs of the workspaces in turn. */
 static enum err scan_queued_runs(struct run_tx *run_tx, struct claim_batch *claims, size_t places)
 {
@@ -464,19 +500,24 @@ static enum err scan_queued_runs(struct run_tx *run_tx, struct claim_batch *clai
     struct claim_round round = {.places = places};
     struct claim_visit *visit;
     size_t share;
-    uint32_t coins = claims->wakes ? randombytes_random() : 0;
+    struct workspace_search search = {
+        .wakes = claims->wakes, .last = place->last_workspace, .wrapped = !id_is_set(&place->last_workspace)};
     enum err e = OK;
-    claims->visited_all = !claims->wakes && scan_place_continue(place, &round);
-    if (!claims->visited_all)
-        e = collect_workspaces(run_tx, &place->last_workspace, claims->wakes, &round, &claims->visited_all);
-    claims->scanned = true;
-    for (size_t i = 0; i < round.n; i++) {
-        round.visits[i].due_exhausted = !claims->wakes;
-        round.visits[i].odd_for_due = (coins >> i) & 1;
-        round.visits[i].newest = scan_place_of(place, &round.visits[i].workspace);
+    search.all = !claims->wakes && scan_place_continue(place, &round);
+    for (size_t from = 0; e == OK; from = round.n) {
+        e = collect_workspaces(run_tx, &search, &round);
+        if (e != OK || round.n == from)
+            break;
+        e = visit_workspaces(run_tx, claims, &round, from);
     }
+    /* what is left goes to those that have more */
     while (e == OK && (visit = claim_round_next(&round, &share)))
         e = visit_workspace(run_tx, &round, visit, share);
+    if (e == OK && !search.all)
+        e = find_workspace(run_tx, &search, &round, &search.last); /* only to know whether there is one */
+    claims->scanned = true;
+    claims->visited_n = round.n;
+    claims->visited_all = search.all;
     scan_place_keep(place, &round, claims->visited_all);
     /* A workspace that was visited may have no run but those behind its place. */
     claims->may_have_more = claim_round_may_have_more(&round) || !claims->visited_all;

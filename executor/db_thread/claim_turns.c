@@ -18,7 +18,7 @@ id scan_place_of(const struct scan_place *place, const id *workspace)
 
 bool scan_place_continue(const struct scan_place *place, struct claim_round *round)
 {
-    if (place->open_n == 0 || place->open_n > round->places)
+    if (place->open_n == 0 || place->open_n > claim_round_wanted(round))
         return false;
     for (size_t i = 0; i < place->open_n; i++)
         claim_round_add(round, &place->open[i]);
@@ -54,6 +54,13 @@ bool claim_round_add(struct claim_round *round, const id *workspace)
         return false;
     round->visits[round->n++] = (struct claim_visit){.workspace = *workspace};
     return true;
+}
+
+size_t claim_round_wanted(const struct claim_round *round)
+{
+    size_t wanted = (round->places + CLAIM_SHARE_MIN - 1) / CLAIM_SHARE_MIN;
+    size_t left = CLAIM_WORKSPACES_MAX - round->n;
+    return wanted < left ? wanted : left;
 }
 
 /* Workspaces from `from` on that may still give runs. */

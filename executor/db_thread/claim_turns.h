@@ -1,10 +1,11 @@
 /* The choice of a scan: which workspace is visited next, and how many runs it gives: parked ones that are
  * due, then queued ones.
  *
- * A round visits up to CLAIM_WORKSPACES_MAX workspaces that have such runs. Each is asked for an equal
- * share of the places that are left; what one leaves goes to the others, in this pass and in further ones,
- * until the places are filled or no workspace has more. The next round begins after the last workspace of
- * this one, so that no number of runs and no number of workspaces keeps one from its turn.
+ * A round visits up to CLAIM_WORKSPACES_MAX workspaces that have such runs, first one for CLAIM_SHARE_MIN
+ * places. Each is asked for an equal share of the places that are left; what one leaves goes to the next
+ * ones, to further workspaces, and at last to those that have more, until the places are filled. The next
+ * round begins after the last workspace of this one, so that no number of runs and no number of workspaces
+ * keeps one from its turn.
  *
  * A run that is claimed leaves its entry in the index until MariaDB has purged it. A scan that began with the
  * oldest run of each workspace every time would read the entries of all runs that were claimed just before.
@@ -22,6 +23,8 @@
 
 enum {
     CLAIM_WORKSPACES_MAX = 16,
+    /* Places for which a workspace is visited: a visit takes two statements, as much time as two claims. */
+    CLAIM_SHARE_MIN = 8,
     /* Places of workspaces, by hash. A workspace that was displaced by another is scanned from its oldest
        run. */
     SCAN_CURSORS = 256,
@@ -68,7 +71,8 @@ struct scan_place {
 void scan_place_reset(struct scan_place *place);
 /* The run after which a scan of the workspace begins. Not set: with the oldest. */
 id scan_place_of(const struct scan_place *place, const id *workspace);
-/* Begins a round with the workspaces that are open. False: they are not known, or more than there are places.
+/* Begins a round with the workspaces that are open. False: they are not known, or more than
+ * claim_round_wanted.
  */
 bool scan_place_continue(const struct scan_place *place, struct claim_round *round);
 /* Keeps the place at which a round ended. `all`: it had all workspaces. */
@@ -77,6 +81,8 @@ void scan_place_keep(struct scan_place *place, const struct claim_round *round, 
 bool claim_round_has(const struct claim_round *round, const id *workspace);
 /* Adds a workspace to the round. False: it is full, or the workspace is in it (the round is complete). */
 bool claim_round_add(struct claim_round *round, const id *workspace);
+/* How many workspaces more are to be visited now: one for CLAIM_SHARE_MIN places that are left. */
+size_t claim_round_wanted(const struct claim_round *round);
 /* The next visit, and the number of runs to ask for. NULL: the round is over. */
 struct claim_visit *claim_round_next(struct claim_round *round, size_t *share_r);
 /* Of the places of a visit, those for parked runs that are due. Neither these nor the queued ones wait for

@@ -69,6 +69,21 @@ Test(claim_turns, a_round_holds_each_workspace_once_and_no_more_than_16)
     cr_expect(claim_round_may_have_more(&round), "other workspaces may have queued runs");
 }
 
+Test(claim_turns, visits_as_many_workspaces_as_are_worth_it)
+{
+    struct claim_round round = {.places = 64};
+    cr_expect_eq(claim_round_wanted(&round), 8U);
+    round.places = 9;
+    cr_expect_eq(claim_round_wanted(&round), 2U);
+    round.places = 1;
+    cr_expect_eq(claim_round_wanted(&round), 1U);
+    round.n = CLAIM_WORKSPACES_MAX - 1;
+    round.places = 60;
+    cr_expect_eq(claim_round_wanted(&round), 1U, "there is room for one");
+    round.places = 0;
+    cr_expect_eq(claim_round_wanted(&round), 0U);
+}
+
 Test(claim_turns, filled_places_mean_that_there_may_be_more)
 {
     struct claim_round round = {.places = 1};
@@ -130,9 +145,9 @@ Test(claim_turns, workspaces_are_looked_for_if_there_may_be_others)
     scan_place_keep(&place, &round, false);
     cr_expect_not(scan_place_continue(&place, &next));
     scan_place_keep(&place, &round, true);
-    next.places = 1;
+    next.places = 8;
     cr_expect_not(scan_place_continue(&place, &next), "each one gets its turn before one gets a second");
-    next.places = 2;
+    next.places = 9;
     cr_expect(scan_place_continue(&place, &next));
 }
 
