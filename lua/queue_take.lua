@@ -3,7 +3,8 @@
 -- each of what is left, and what one leaves goes to the others. A workspace whose list is empty leaves the set; another becomes the last
 -- of its kind. A short list becomes a long one above 64 ids, and a long one a short one at 16.
 -- KEYS[1] the sorted set of workspaces with work; ARGV[1] the number wanted, ARGV[2] a workspace that was popped from the set and
--- comes first, and ARGV[3] its score. Returns the ids.
+-- comes first, and ARGV[3] its score. Returns how many of the ids, from the first one on, come before those of long
+-- lists, and the ids.
 local left, ids, popped, score = tonumber(ARGV[1]), {}, ARGV[2], tonumber(ARGV[3])
 local last_long = math.max(0, tonumber(redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] or 0))
 local last_short = redis.call('ZREVRANGEBYSCORE', KEYS[1], '(0', '-inf', 'WITHSCORES', 'LIMIT', 0, 1)[2] or -1e15
@@ -44,7 +45,10 @@ end
 -- A single place goes to one kind or the other, by chance.
 local half = left > 1 and math.ceil(left / 2) or redis.call('TIME')[2] % 2
 take_in_turn(names_between('-inf', '(0', score < 0), half, 64)
+local short = #ids
 take_in_turn(names_between(0, '+inf', score >= 0), left, 16)
+local has_long = #ids > short
 take_in_turn(names_between('-inf', '(0'), left, 64)
+if not has_long then short = #ids end
 if redis.call('EXISTS', KEYS[1] .. ':' .. popped) == 1 then redis.call('ZADD', KEYS[1], 'NX', score, popped) end
-return ids
+return {short, unpack(ids)}

@@ -7,7 +7,12 @@
 enum {
     /* Of a claim transaction: runs that become claimable during it wait for its end. */
     CLAIM_TARGET_US = 15000,
+    /* The same for so many transactions after one for ids of short lists alone. */
+    CLAIM_SHORT_TARGET_US = 6000,
+    SHORT_FOR = 64,
     CLAIM_BATCH_MIN = 8,
+    /* Ids of short lists that have a transaction of their own. More are no small one. */
+    SHORT_ALONE_MAX = 16,
     /* After so many transactions of one size, one may claim half as many runs more: only transactions of
      * different sizes tell what each run costs. A larger one that was not worth it doubles the number. */
     PROBE_AFTER = 16,
@@ -30,6 +35,13 @@ struct claim_intake {
     pthread_cond_t slots_added;
     id ids[QUEUED_IDS_MAX];
     size_t ids_n;
+    /* The first of them, which are of workspaces with short lists. */
+    size_t short_n;
+    /* The last transaction claimed nothing else; transactions for which the shorter target is left. */
+    bool short_alone;
+    unsigned short_for;
+    /* What was taken is being claimed. */
+    bool claiming;
     bool scan, scans_anew, wakes, ended;
     int free_slots;
     /* Runs that may be claimed; -1: any number. */
@@ -153,7 +165,8 @@ void claim_intake_allow(struct claim_intake *in, int n)
 int claim_intake_await_slots(struct claim_intake *in)
 {
     pthread_mutex_lock(&in->lock);
-    while (!in->ended && (claimable_places(in) <= (int)in->ids_n || in->ids_n >= next_batch_max(in)))
+    while (!in->ended &&
+           (in->claiming || claimable_places(in) <= (int)in->ids_n || in->ids_n >= next_batch_max(in)))
         pthread_cond_wait(&in->slots_added, &in->lock);
     int room = (int)next_batch_max(in) - (int)in->ids_n;
     int n = in->ended ? 0 : claimable_places(in) - (int)in->ids_n;
@@ -161,11 +174,21 @@ int claim_intake_await_slots(struct claim_intake *in)
     return n < room ? n : room;
 }
 
-void claim_intake_add_ids(struct claim_intake *in, const id *ids, size_t n)
+/* Moves the ids from place `at` on to make room for as many of the `n` as fit. */
+static size_t insert_ids(struct claim_intake *in, size_t at, const id *ids, size_t n)
+{
+    size_t fits = smaller(n, QUEUED_IDS_MAX - in->ids_n);
+    memmove(in->ids + at + fits, in->ids + at, sizeof *in->ids * (in->ids_n - at));
+    memcpy(in->ids + at, ids, sizeof *in->ids * fits);
+    in->ids_n += fits;
+    return fits;
+}
+
+void claim_intake_add_ids(struct claim_intake *in, const id *ids, size_t n, size_t short_n)
 {
     pthread_mutex_lock(&in->lock);
-    for (size_t i = 0; i < n && in->ids_n < QUEUED_IDS_MAX; i++)
-        in->ids[in->ids_n++] = ids[i];
+    in->short_n += insert_ids(in, in->short_n, ids, short_n);
+    insert_ids(in, in->ids_n, ids + short_n, n - short_n);
     announce_claimable(in);
     pthread_mutex_unlock(&in->lock);
 }
@@ -218,9 +241,10 @@ static void take_ids(struct claim_intake *in, struct claimables *r)
 {
     r->ids_n = smaller(in->ids_n, r->limit);
     memcpy(r->ids, in->ids, sizeof *in->ids * r->ids_n);
+    r->short_n = smaller(in->short_n, r->ids_n);
     in->ids_n -= r->ids_n;
+    in->short_n -= r->short_n;
     memmove(in->ids, in->ids + r->ids_n, sizeof *in->ids * in->ids_n);
-    pthread_cond_signal(&in->slots_added);
 }
 
 void claim_intake_count_claims(struct claim_intake *in, size_t claimed, int64_t oldest_ms)
@@ -244,10 +268,10 @@ static void add_costs(struct claim_costs *c, double claims, double us)
     c->products = c->products * kept + claims * us;
 }
 
-/* How many claims fit into CLAIM_TARGET_US. Where the part that every transaction takes is more than half of
+/* How many claims fit into the target. Where the part that every transaction takes is more than half of
  * that, as on a busy machine: so many that this part is half of the time. Fewer would not make others wait
  * much less, and the backlog would drain slower for it. */
-static double wanted_claims(const struct claim_costs *c)
+static double wanted_claims(const struct claim_costs *c, double target_us)
 {
     double spread = c->count * c->squares - c->claims * c->claims;
     double each_us = c->us / c->claims;
@@ -260,7 +284,16 @@ static double wanted_claims(const struct claim_costs *c)
             each_us = slope;
         }
     }
-    return (fixed_us < CLAIM_TARGET_US / 2.0 ? CLAIM_TARGET_US - fixed_us : fixed_us) / each_us;
+    return (fixed_us < target_us / 2 ? target_us - fixed_us : fixed_us) / each_us;
+}
+
+/* wanted_claims of the target that is in force, as a number of claims that a transaction may have. */
+static size_t fitting_claims(const struct claim_intake *in)
+{
+    if (in->costs.claims <= 0)
+        return COMMIT_BATCH_MAX;
+    double wanted = wanted_claims(&in->costs, in->short_for > 0 ? CLAIM_SHORT_TARGET_US : CLAIM_TARGET_US);
+    return wanted < COMMIT_BATCH_MAX ? (size_t)wanted : COMMIT_BATCH_MAX;
 }
 
 static void count_equal(struct claim_intake *in, size_t claimed, bool was_worth_it)
@@ -273,24 +306,48 @@ static void count_equal(struct claim_intake *in, size_t claimed, bool was_worth_
         in->probe_after *= 2;
 }
 
+static void bound_batch(struct claim_intake *in)
+{
+    if (in->batch_max < CLAIM_BATCH_MIN)
+        in->batch_max = CLAIM_BATCH_MIN;
+    if (in->batch_max > COMMIT_BATCH_MAX)
+        in->batch_max = COMMIT_BATCH_MAX;
+}
+
 void claim_intake_note_claims(struct claim_intake *in, size_t claimed, int64_t took_us)
 {
     if (claimed == 0 || took_us <= 0)
         return;
     pthread_mutex_lock(&in->lock);
     add_costs(&in->costs, (double)claimed, (double)took_us);
-    double wanted = wanted_claims(&in->costs);
-    size_t most = wanted < COMMIT_BATCH_MAX ? (size_t)wanted : COMMIT_BATCH_MAX;
+    size_t most = fitting_claims(in);
     count_equal(in, claimed, claimed > in->batch_max && most > in->batch_max);
     /* A short batch says nothing about a larger one, except that it was slow already; of very few claims it
      * is mostly the time that every transaction takes. */
     if (claimed >= CLAIM_BATCH_MIN && (claimed >= in->batch_max || most < in->batch_max))
         in->batch_max = (3 * in->batch_max + most + 3) / 4;
-    if (in->batch_max < CLAIM_BATCH_MIN)
-        in->batch_max = CLAIM_BATCH_MIN;
-    if (in->batch_max > COMMIT_BATCH_MAX)
-        in->batch_max = COMMIT_BATCH_MAX;
+    bound_batch(in);
     pthread_mutex_unlock(&in->lock);
+}
+
+/* True if the next transaction is to claim the ids of short lists only, since others have a backlog: long
+ * lists, or a scan that filled its places. Not twice in a row, so that they do not hold up the others. */
+static bool takes_short_alone(const struct claim_intake *in)
+{
+    bool has_backlog = in->ids_n > in->short_n || (in->scan && !in->scans_anew);
+    return has_backlog && in->short_n > 0 && in->short_n <= SHORT_ALONE_MAX && !in->short_alone;
+}
+
+/* The next transactions are shorter at once: the first runs of a workspace do not wait until sizes have
+ * adapted. */
+static void begin_short(struct claim_intake *in)
+{
+    bool began = in->short_for == 0;
+    in->short_for = SHORT_FOR;
+    if (began && fitting_claims(in) < in->batch_max) {
+        in->batch_max = fitting_claims(in);
+        bound_batch(in);
+    }
 }
 
 bool claim_intake_take(struct claim_intake *in, size_t room, struct claimables *r)
@@ -299,13 +356,30 @@ bool claim_intake_take(struct claim_intake *in, size_t room, struct claimables *
     bool claimable = is_claimable(in) && room > 0;
     if (claimable) {
         r->limit = smaller((size_t)claimable_places(in), smaller(room, next_batch_max(in)));
-        r->paced = in->allowance >= 0;
-        r->scan = in->scan;
-        r->scans_anew = in->scans_anew;
-        r->wakes = in->wakes;
-        in->scan = in->scans_anew = in->wakes = false;
+        r->scan = r->scans_anew = r->wakes = false;
+        in->short_alone = takes_short_alone(in);
+        if (in->short_for > 0)
+            in->short_for--;
+        if (in->short_alone) {
+            begin_short(in);
+            r->limit = smaller(r->limit, in->short_n);
+        } else {
+            r->scan = in->scan;
+            r->scans_anew = in->scans_anew;
+            r->wakes = in->wakes;
+            in->scan = in->scans_anew = in->wakes = false;
+        }
+        in->claiming = true;
         take_ids(in, r);
     }
     pthread_mutex_unlock(&in->lock);
     return claimable;
+}
+
+void claim_intake_open(struct claim_intake *in)
+{
+    pthread_mutex_lock(&in->lock);
+    in->claiming = false;
+    pthread_cond_signal(&in->slots_added);
+    pthread_mutex_unlock(&in->lock);
 }

@@ -36,10 +36,12 @@ void claim_intake_count_claims(struct claim_intake *in, size_t claimed, int64_t 
 int64_t claim_intake_take_claimed(struct claim_intake *in, int64_t *oldest_ms_r);
 
 /* --- what to claim --- */
-/* Waits until there are more free slots than ids, and returns how many more, at most one batch.
- * 0: claims have ended. */
+/* Waits until there are more free slots than ids, and returns how many more, at most one batch. It also waits
+ * while what was taken is being claimed, so that ids stay in Redis until a process can claim them. 0: claims
+ * have ended. */
 int claim_intake_await_slots(struct claim_intake *in);
-void claim_intake_add_ids(struct claim_intake *in, const id *ids, size_t n);
+/* The first `short_n` ids are of workspaces with few queued runs, and come before those that are here. */
+void claim_intake_add_ids(struct claim_intake *in, const id *ids, size_t n, size_t short_n);
 /* MariaDB is scanned for queued runs with the next claim, beginning with the oldest. */
 void claim_intake_request_scan(struct claim_intake *in);
 /* The same from where the scan before ended. */
@@ -52,21 +54,24 @@ void claim_intake_end(struct claim_intake *in);
 struct claimables {
     id ids[COMMIT_BATCH_MAX];
     size_t ids_n;
+    /* The first of them, of workspaces with short lists. */
+    size_t short_n;
     bool scan, wakes;
     /* The scan begins with the oldest runs. */
     bool scans_anew;
-    /* The pace of claims is limited. */
-    bool paced;
     /* How many runs to claim. */
     size_t limit;
 };
-/* For a transaction that has room for `room` claims, at most COMMIT_BATCH_MAX: takes as many ids, oldest
- * first, as there are free slots and room, and the scan. What does not fit stays for the next transaction.
- * False: nothing to claim now. */
+/* For a transaction that has room for `room` claims, at most COMMIT_BATCH_MAX: takes as many ids
+ * as there are free slots and room, and the scan. What does not fit stays for the next transaction. Few ids
+ * of workspaces with short lists have a transaction of their own beside a backlog of others, which has the
+ * next one. False: nothing to claim now. */
 bool claim_intake_take(struct claim_intake *in, size_t room, struct claimables *r);
+/* What claim_intake_take gave is nearly claimed, or not wanted: claim_intake_await_slots goes on. */
+void claim_intake_open(struct claim_intake *in);
 /* A transaction with so many claims took so long: the next ones claim as many as fit into 15 ms by the last
- * of these, at least 8; where what every transaction takes is more than half of that, so many that it is half
- * of the whole. */
+ * of these (6 ms while ids of short lists come beside others), at least 8; where what every transaction takes
+ * is more than half of that, so many that it is half of the whole. */
 void claim_intake_note_claims(struct claim_intake *in, size_t claimed, int64_t took_us);
 /* True if claim_intake_take would find something. */
 bool claim_intake_has_work(struct claim_intake *in);

@@ -101,6 +101,8 @@ static enum err write_batch_work(struct db_tx *tx, void *arg)
         e = write_claims(tx, state);
     if (e == OK)
         e = run_tx_flush(state->run_tx);
+    if (e == OK && b->before_commit)
+        b->before_commit(b->before_commit_arg);
     failpoint("batch.before_commit");
     return e;
 }

@@ -22,6 +22,10 @@ struct commit_batch {
     struct claim_batch claims;
     /* NULL: nothing is remembered. */
     struct limited_workspaces *limited_workspaces;
+    /* All rows are written, and COMMIT comes next. Called again if the transaction is repeated. NULL: nobody
+     * wants to know. */
+    void (*before_commit)(void *arg);
+    void *before_commit_arg;
 };
 
 /* A run whose claim was offered to the loop and is not written after all, either because the batch failed or

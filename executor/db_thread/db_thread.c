@@ -21,6 +21,8 @@ enum {
     RETRY_MS = 100,
     /* Of transactions between two looks at what has come. */
     WRITE_TURN_US = 20000,
+    /* Workspaces that are visited one after another although nothing of theirs can be claimed. */
+    EMPTY_VISITS_MAX = CLAIM_WORKSPACES_MAX * CLAIM_WORKSPACES_MAX,
     /* Bytes of the first commits that are written with their claims. */
     FIRST_COMMITS_BYTES_MAX = BATCH_WORKSPACE_BYTES,
 };
@@ -46,8 +48,8 @@ struct db_thread {
     bool work_left;
     /* Where the last scan ended. */
     struct scan_place scan_place;
-    /* Scans in a row that found nothing which can be claimed. */
-    int empty_scans;
+    /* Workspaces that scans in a row have visited without finding anything which can be claimed. */
+    size_t empty_visits;
     /* The odd place of a transaction with both ids and parked runs goes to one of them, then to the other. */
     bool odd_place_for_ids;
 };
@@ -255,7 +257,8 @@ static void leave_places(struct db_thread *t, struct claimables *found)
     size_t ids_max = (found->limit + t->odd_place_for_ids) / 2;
     t->odd_place_for_ids = !t->odd_place_for_ids;
     if (found->ids_n > ids_max) {
-        claim_intake_add_ids(t->intake, found->ids + ids_max, found->ids_n - ids_max);
+        size_t short_n = found->short_n > ids_max ? found->short_n - ids_max : 0;
+        claim_intake_add_ids(t->intake, found->ids + ids_max, found->ids_n - ids_max, short_n);
         found->ids_n = ids_max;
     }
 }
@@ -268,16 +271,15 @@ static bool mark_due(struct db_thread *t)
     return waits_mark_due(t->thread_ctx.db, &due) == OK && due;
 }
 
-/* Adds claims to a batch that has room for them. False: there is nothing to claim, or no room. */
-static bool add_claims(struct db_thread *t, struct commit_batch *b, struct claimables *found)
+/* False: nothing is left to claim. */
+static bool use_claimables(struct db_thread *t, struct commit_batch *b, struct claimables *found)
 {
-    if (locks_known_account(t, b) || !claim_intake_take(t->intake, COMMIT_BATCH_MAX - b->commits_n, found) ||
-        !t->settings.may_claim(t->settings.arg))
+    if (!t->settings.may_claim(t->settings.arg))
         return false;
     b->claims.wakes = found->wakes && mark_due(t);
-    /* The scan visits the workspaces with runs that are due or queued in turn. With a limited pace ids might
-     * take all places for long, and what Redis has lost would never be seen. */
-    if (b->claims.wakes || (found->scan && found->paced))
+    /* The scan visits the workspaces with runs that are due or queued in turn. Ids might take all places for
+     * long, and what Redis has lost would never be seen. */
+    if (b->claims.wakes || found->scan)
         leave_places(t, found);
     if (found->ids_n == 0 && !found->scan && !b->claims.wakes)
         return false;
@@ -292,6 +294,24 @@ static bool add_claims(struct db_thread *t, struct commit_batch *b, struct claim
     b->claims.may_claim_arg = t->settings.arg;
     b->claims.limit = found->limit;
     return true;
+}
+
+/* Adds claims to a batch that has room for them. False: there is nothing to claim, or no room. */
+static bool add_claims(struct db_thread *t, struct commit_batch *b, struct claimables *found)
+{
+    if (locks_known_account(t, b) || !claim_intake_take(t->intake, COMMIT_BATCH_MAX - b->commits_n, found))
+        return false;
+    bool used = use_claimables(t, b, found);
+    if (!used)
+        claim_intake_open(t->intake);
+    return used;
+}
+
+/* Before the COMMIT of a batch: the ids for the next claims come meanwhile. */
+static void on_before_commit(void *arg)
+{
+    struct db_thread *t = arg;
+    claim_intake_open(t->intake);
 }
 
 /* --- transactions --- */
@@ -341,11 +361,13 @@ static enum err retry_claims_alone(struct commit_batch *b)
  * are at most as many of the former as workspaces that can have their minimum, so not for ever. */
 static bool should_scan_again(struct db_thread *t, const struct claim_batch *claims)
 {
-    bool empty = claims->scanned && claims->runs_n == 0;
-    t->empty_scans = empty && claims->may_have_more ? t->empty_scans + 1 : 0;
-    if (t->empty_scans < CLAIM_WORKSPACES_MAX)
+    if (!claims->scanned)
         return claims->may_have_more;
-    t->empty_scans = 0;
+    bool empty = claims->runs_n == 0 && claims->may_have_more;
+    t->empty_visits = empty ? t->empty_visits + claims->visited_n : 0;
+    if (t->empty_visits < EMPTY_VISITS_MAX)
+        return claims->may_have_more;
+    t->empty_visits = 0;
     return false;
 }
 
@@ -361,8 +383,11 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
     b->claims.offer = offer_claimed_runs;
     b->claims.compiling = t->thread_ctx.compiling;
     b->claims.arg = t;
+    b->before_commit = on_before_commit;
+    b->before_commit_arg = t;
     int64_t began_us = clock_boot_us();
     enum err e = commit_batch_write(b);
+    claim_intake_open(t->intake);
     if (e == OK && b->claims.runs_n > 0) {
         claim_intake_note_claims(t->intake, b->claims.runs_n, clock_boot_us() - began_us);
         claim_intake_count_claims(t->intake, b->claims.runs_n, b->claims.oldest_ms);
@@ -527,7 +552,7 @@ static void take_computed(struct db_thread *t)
     for (struct compile_job *job; (job = compile_take(t->thread_ctx.compiling));) {
         compile_job_add(&t->thread_ctx, job);
         resume_waiting(t, &job->waiting);
-        claim_intake_add_ids(t->intake, job->runs, job->runs_n);
+        claim_intake_add_ids(t->intake, job->runs, job->runs_n, 0);
         if (job->runs_n == COMPILE_RUNS_MAX)
             claim_intake_request_scan(t->intake);
         talloc_free(job);
@@ -648,9 +673,9 @@ int db_thread_await_slots(struct db_thread *t)
     return claim_intake_await_slots(t->intake);
 }
 
-void db_thread_queue_ids(struct db_thread *t, const id *ids, size_t n)
+void db_thread_queue_ids(struct db_thread *t, const id *ids, size_t n, size_t short_n)
 {
-    claim_intake_add_ids(t->intake, ids, n);
+    claim_intake_add_ids(t->intake, ids, n, short_n);
 }
 
 void db_thread_scan_queued(struct db_thread *t)

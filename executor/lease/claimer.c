@@ -32,11 +32,11 @@ static void *claimer_main(void *arg)
     struct redis *redis = c->redis;
     id ids[COMMIT_BATCH_MAX];
     for (int slots; (slots = db_thread_await_slots(c->db_thread)) > 0;) {
-        size_t n;
-        enum err e = run_queue_take(redis, POP_WAIT_S, ids, (size_t)slots, &n);
+        size_t n, short_n;
+        enum err e = run_queue_take(redis, POP_WAIT_S, ids, (size_t)slots, &n, &short_n);
         atomic_store(&c->fd, redis_fd(redis));
         if (e == OK) {
-            db_thread_queue_ids(c->db_thread, ids, n);
+            db_thread_queue_ids(c->db_thread, ids, n, short_n);
         } else if (e == ERR_UNAVAILABLE) {
             struct timespec pause = {.tv_nsec = REDIS_RETRY_MS * 1000000L};
             db_thread_scan_queued(c->db_thread);

@@ -48,29 +48,33 @@ static enum err wait_for_workspace(struct redis *redis, void *scratch, int wait_
     return OK;
 }
 
+/* The first item of the answer says how many of the ids are of short lists. */
 static enum err take_ids(struct redis *redis, void *scratch, struct redis_arg workspace,
-                         struct redis_arg score, id *ids, size_t most, size_t *n_r)
+                         struct redis_arg score, id *ids, size_t most, size_t *n_r, size_t *short_n_r)
 {
     struct redis_arg args[] = {redis_key_run_queue(scratch), redis_number(scratch, (int64_t)most), workspace,
                                score};
     struct redis_value answer;
     enum err e = redis_eval(redis, scratch, LUA_QUEUE_TAKE, args, 1, 3, &answer);
-    for (size_t i = 0; e == OK && answer.kind == REDIS_LIST && i < answer.count && *n_r < most; i++) {
+    if (e != OK || answer.kind != REDIS_LIST || answer.count == 0 || answer.items[0].kind != REDIS_NUMBER)
+        return e;
+    for (size_t i = 1; i < answer.count && *n_r < most; i++) {
         const struct redis_value *v = &answer.items[i];
-        if (v->kind == REDIS_TEXT && id_parse(v->text, v->size, &ids[*n_r]))
-            (*n_r)++;
+        bool parsed = v->kind == REDIS_TEXT && id_parse(v->text, v->size, &ids[*n_r]);
+        *n_r += parsed;
+        *short_n_r += parsed && (int64_t)i <= answer.items[0].number;
     }
     return e;
 }
 
-enum err run_queue_take(struct redis *redis, int wait_s, id *ids, size_t most, size_t *n_r)
+enum err run_queue_take(struct redis *redis, int wait_s, id *ids, size_t most, size_t *n_r, size_t *short_n_r)
 {
     void *scratch = talloc_new(NULL);
     struct redis_arg workspace, score;
-    *n_r = 0;
+    *n_r = *short_n_r = 0;
     enum err e = wait_for_workspace(redis, scratch, wait_s, &workspace, &score);
     if (e == OK)
-        e = take_ids(redis, scratch, workspace, score, ids, most, n_r);
+        e = take_ids(redis, scratch, workspace, score, ids, most, n_r, short_n_r);
     talloc_free(scratch);
     return e;
 }

@@ -17,6 +17,8 @@ struct queued_run {
  * neighbours. The ids must live until redis_flush. */
 void run_queue_push(struct redis *redis, void *ctx, const struct queued_run *runs, size_t n);
 /* Waits up to `wait_s` for a workspace with work and takes up to `most` ids, an equal share of each
- * workspace, of those with short lists first. *n_r may be 0 with OK. ERR_NOT_FOUND: none came;
- * ERR_UNAVAILABLE: Redis is unreachable or rejected the command. */
-enum err run_queue_take(struct redis *redis, int wait_s, id *ids, size_t most, size_t *n_r) WARN_UNUSED;
+ * workspace. The first *short_n_r of them are of workspaces with short lists: half of them if there are long
+ * lists, else all. *n_r may be 0 with OK. ERR_NOT_FOUND: none came; ERR_UNAVAILABLE: Redis is unreachable or
+ * rejected the command. */
+enum err run_queue_take(struct redis *redis, int wait_s, id *ids, size_t most, size_t *n_r,
+                        size_t *short_n_r) WARN_UNUSED;

@@ -85,9 +85,14 @@ def push(stack, *groups, most=10000):
 
 def take(stack, wanted):
     """What one claim thread takes. The ids are "WORKSPACE-NUMBER"."""
+    return take_short(stack, wanted)[1]
+
+
+def take_short(stack, wanted):
+    """The same, after the number of those that were taken because their lists are short."""
     popped, score = stack.redis("ZPOPMIN", WORK)
-    taken = stack.redis("EVAL", (ROOT / "lua/queue_take.lua").read_text(), "1", WORK, str(wanted), popped, score)
-    return [i for i in taken if i]
+    short, *taken = stack.redis("EVAL", (ROOT / "lua/queue_take.lua").read_text(), "1", WORK, str(wanted), popped, score)
+    return int(short), [i for i in taken if i]
 
 
 def scores(stack):
@@ -108,13 +113,22 @@ def test_workspaces_with_short_lists_come_first(hints):
     while any(score < 0 for score in scores(stack).values()):
         take(stack, 64)  # each list is found to be long once
     push(stack, ("new", ["new-1", "new-2"]))
-    assert take(stack, 8)[:2] == ["new-1", "new-2"]
+    short, taken = take_short(stack, 8)
+    assert (short, taken[:2], len(taken)) == (2, ["new-1", "new-2"], 8)
     assert "new" not in scores(stack), "its list is empty"
     push(stack, ("new", [f"new-{i}" for i in range(40)]))
     taken = take(stack, 16)
     assert [i for i in taken if i.startswith("new-")] == [f"new-{i}" for i in range(8)], taken
     assert len({i[:3] for i in taken}) == 9, "the other half is of eight workspaces with long lists"
     assert scores(stack)["new"] < 0, "its list is still short"
+
+
+def test_without_long_lists_all_are_short(hints):
+    stack = hints
+    for n in range(20):
+        push(stack, (f"w{n:02}", [f"w{n:02}-{i}" for i in range(10)]))
+    short, taken = take_short(stack, 16)
+    assert (short, len(taken)) == (16, 16)
 
 
 def test_workspaces_with_long_lists_have_equal_shares(hints):
