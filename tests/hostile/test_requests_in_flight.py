@@ -1,59 +1,23 @@
 """Runs of one HTTP step to a server that answers after 2 s, on one executor process: they wait for it at the same time.
 
-HOSTILE_RUNS: how many (500; the long form is 5000, which has to end within 10 s).
+The long form (HOSTILE_LONG=1) has 5,000 of them, which have to end within 10 s.
 """
-import asyncio
 import concurrent.futures
 import os
-import resource
-import threading
 import time
 
+from slow_server import SlowServer
 from stack import eventually
 from victim import COUNTS_ONLY
 
-RUNS = int(os.environ.get("HOSTILE_RUNS", "500"))
+RUNS = 5000 if os.environ.get("HOSTILE_LONG") == "1" else 500
 ANSWER_S = 2
 WITHIN_S = 10
 SETTINGS = {"executor.processes": "1"}
 
 
-class SlowServer:
-    """Answers each request ANSWER_S later."""
-
-    def __init__(self):
-        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        self.loop = asyncio.new_event_loop()
-        self.now = self.most = self.answered = 0
-        ready = threading.Event()
-        threading.Thread(target=self.run, args=(ready,), daemon=True).start()
-        ready.wait(10)
-
-    def run(self, ready):
-        asyncio.set_event_loop(self.loop)
-        server = self.loop.run_until_complete(asyncio.start_server(self.serve, "127.0.0.1", 0, backlog=4096))
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        ready.set()
-        self.loop.run_forever()
-
-    async def serve(self, reader, writer):
-        try:
-            while await reader.readuntil(b"\r\n\r\n"):
-                self.now += 1
-                self.most = max(self.most, self.now)
-                await asyncio.sleep(ANSWER_S)
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-                self.now -= 1
-                self.answered += 1
-                await writer.drain()
-        except (asyncio.IncompleteReadError, OSError):
-            pass
-        writer.close()
-
-
 def test_requests_wait_at_the_same_time(stack):
-    server = SlowServer()
+    server = SlowServer(ANSWER_S)
     workspace = stack.workspace(credits=1000000)
     workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "http", "request": {"method": "GET", "url": server.url + "/"}}]})
     client = workspace.client()
