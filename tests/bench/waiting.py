@@ -19,6 +19,7 @@ import bench_stack
 from stack import eventually
 
 TARGETS = {"wait_median_ms": 6, "reads_ratio": 3}
+GROUP = 100
 READS = 300
 
 
@@ -83,12 +84,16 @@ def reads(connection, execution):
 
 
 def open_waiters(stack, key, workflow, count):
-    """Waits until the stream daemon holds all waiting requests, each for its own run."""
-    waiting = [Connection(stack, key) for _ in range(count)]
-    for w in waiting:
-        w.send("POST", f"/workflows/{workflow}/run-async", Prefer="wait=60")
-    eventually(lambda: int(stack.redis("EVAL", "return #redis.call('PUBSUB', 'CHANNELS', 'millrace:events:*')", 0)) == count, 50,
-               f"{count} waiting requests")
+    """Waits until the stream daemon holds all waiting requests, each for its own run. They come in groups: nginx answers 503 to those for which two
+    workers have no connection left."""
+    waiting = []
+    while len(waiting) < count:
+        group = [Connection(stack, key) for _ in range(min(GROUP, count - len(waiting)))]
+        for w in group:
+            w.send("POST", f"/workflows/{workflow}/run-async", Prefer="wait=60")
+        waiting += group
+        eventually(lambda: int(stack.redis("EVAL", "return #redis.call('PUBSUB', 'CHANNELS', 'millrace:events:*')", 0)) == len(waiting), 50,
+                   f"{len(waiting)} waiting requests")
     return waiting
 
 
