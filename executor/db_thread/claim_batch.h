@@ -67,6 +67,7 @@ struct claim_batch {
     /* A scan was made; it has visited all workspaces with queued runs, or all that the scan which it
      * continues had left open. */
     bool scanned, visited_all;
+    /* Workspaces that the scan visited. */
     size_t visited_n;
     struct claimed_run *runs;
     size_t runs_n;

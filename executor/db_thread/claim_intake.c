@@ -11,7 +11,7 @@ enum {
     CLAIM_SHORT_TARGET_US = 6000,
     SHORT_FOR = 64,
     CLAIM_BATCH_MIN = 8,
-    /* Ids of short lists that have a transaction of their own. More are no small one. */
+    /* Ids of short lists that have a transaction of their own. More would make it a large one. */
     SHORT_ALONE_MAX = 16,
     /* After so many transactions of one size, one may claim half as many runs more: only transactions of
      * different sizes tell what each run costs. A larger one that was not worth it doubles the number. */
@@ -174,7 +174,7 @@ int claim_intake_await_slots(struct claim_intake *in)
     return n < room ? n : room;
 }
 
-/* Moves the ids from place `at` on to make room for as many of the `n` as fit. */
+/* Inserts as many of the `n` ids as fit before place `at`. Returns how many. */
 static size_t insert_ids(struct claim_intake *in, size_t at, const id *ids, size_t n)
 {
     size_t fits = smaller(n, QUEUED_IDS_MAX - in->ids_n);
@@ -344,8 +344,8 @@ static void begin_short(struct claim_intake *in)
 {
     bool began = in->short_for == 0;
     in->short_for = SHORT_FOR;
-    if (began && fitting_claims(in) < in->batch_max) {
-        in->batch_max = fitting_claims(in);
+    if (began) {
+        in->batch_max = smaller(in->batch_max, fitting_claims(in));
         bound_batch(in);
     }
 }
@@ -379,7 +379,9 @@ bool claim_intake_take(struct claim_intake *in, size_t room, struct claimables *
 void claim_intake_open(struct claim_intake *in)
 {
     pthread_mutex_lock(&in->lock);
-    in->claiming = false;
-    pthread_cond_signal(&in->slots_added);
+    if (in->claiming) {
+        in->claiming = false;
+        pthread_cond_signal(&in->slots_added);
+    }
     pthread_mutex_unlock(&in->lock);
 }

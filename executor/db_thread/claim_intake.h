@@ -67,7 +67,8 @@ struct claimables {
  * of workspaces with short lists have a transaction of their own beside a backlog of others, which has the
  * next one. False: nothing to claim now. */
 bool claim_intake_take(struct claim_intake *in, size_t room, struct claimables *r);
-/* What claim_intake_take gave is nearly claimed, or not wanted: claim_intake_await_slots goes on. */
+/* The transaction that claims what claim_intake_take gave is about to commit, has ended, or is not made:
+ * claim_intake_await_slots may return again. */
 void claim_intake_open(struct claim_intake *in);
 /* A transaction with so many claims took so long: the next ones claim as many as fit into 15 ms by the last
  * of these (6 ms while ids of short lists come beside others), at least 8; where what every transaction takes

@@ -21,7 +21,7 @@ enum {
     RETRY_MS = 100,
     /* Of transactions between two looks at what has come. */
     WRITE_TURN_US = 20000,
-    /* Workspaces that are visited one after another although nothing of theirs can be claimed. */
+    /* A scan is not continued after so many visits in a row that found nothing to claim. */
     EMPTY_VISITS_MAX = CLAIM_WORKSPACES_MAX * CLAIM_WORKSPACES_MAX,
     /* Bytes of the first commits that are written with their claims. */
     FIRST_COMMITS_BYTES_MAX = BATCH_WORKSPACE_BYTES,
@@ -307,7 +307,7 @@ static bool add_claims(struct db_thread *t, struct commit_batch *b, struct claim
     return used;
 }
 
-/* Before the COMMIT of a batch: the ids for the next claims come meanwhile. */
+/* The claim thread takes the next ids during the COMMIT. */
 static void on_before_commit(void *arg)
 {
     struct db_thread *t = arg;

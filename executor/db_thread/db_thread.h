@@ -69,6 +69,7 @@ int db_thread_free_slots(struct db_thread *t);
 /* For the claim thread: waits until there are free slots for more than the ids it has queued, and returns for
  * how many more. 0: claims have ended. */
 int db_thread_await_slots(struct db_thread *t);
+/* `short_n`: see claim_intake_add_ids. */
 void db_thread_queue_ids(struct db_thread *t, const id *ids, size_t n, size_t short_n);
 /* Scan MariaDB for queued runs with the next transaction. */
 void db_thread_scan_queued(struct db_thread *t);
