@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 
-from stack import ROOT, eventually, free_port
+from stack import ROOT, eventually, free_port, suspend
 
 BUCKET = "millrace-test"
 
@@ -49,7 +49,7 @@ class ObjectStore:
         self.process.wait()
 
     def pause(self):
-        self.process.send_signal(signal.SIGSTOP)
+        suspend(self.process.pid)
 
     def resume(self):
         self.process.send_signal(signal.SIGCONT)

@@ -199,7 +199,7 @@ class Stack:
         """Sends SIGKILL and returns when the process has ended."""
         pid = self.pid(name)
         if with_children:
-            kill(pid, signal.SIGSTOP)  # it starts no other child, and they learn of its death too late to end in good order
+            suspend(pid)  # it starts no other child, and they learn of its death too late to end in good order
         family = (children_of(pid) if with_children else []) + [pid]
         for p in family:
             kill(p, signal.SIGKILL)
@@ -537,3 +537,17 @@ def kill(pid, sig):
         os.kill(pid, sig)
     except ProcessLookupError:
         pass
+
+
+def suspend(pid):
+    """Sends SIGSTOP and returns when all threads of the process are stopped. The signal stops a thread only when it is next scheduled,
+    so that on a busy machine the process could still answer."""
+    kill(pid, signal.SIGSTOP)
+    eventually(lambda: not alive(pid) or all(is_stopped(task) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()), what=f"stop of {pid}")
+
+
+def is_stopped(task):
+    try:
+        return (task / "stat").read_text().rsplit(")", 1)[1].split()[0] in "TtZX"
+    except OSError:
+        return True  # it has ended

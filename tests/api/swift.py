@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 import requests
-from stack import eventually, free_port
+from stack import children_of, eventually, free_port, suspend
 
 BUCKET = "millrace-test"
 ACCESS_KEY, SECRET = "test:tester", "testing"
@@ -125,7 +125,9 @@ class SwiftStore:
         eventually(lambda: not self.answers(), 30, "the end of the proxy's workers, which hold its port")
 
     def pause(self):
-        self.signal("proxy", signal.SIGSTOP)
+        proxy = self.processes["proxy"].pid
+        for pid in [proxy, *children_of(proxy)]:
+            suspend(pid)
 
     def resume(self):
         self.signal("proxy", signal.SIGCONT)

@@ -14,7 +14,7 @@ import time
 import peers
 import pytest
 from blobs import blobs_of
-from stack import BIN, ROOT, Client, Stack, eventually
+from stack import BIN, ROOT, Client, Stack, eventually, suspend
 from test_files import upload
 
 SETTINGS = {"mariadb.log_bin": "1", "executor.processes": "1"}
@@ -245,7 +245,7 @@ def test_only_one_create_works_in_a_folder(stack, work):
     to = work / "two"
     first = subprocess.Popen([BIN / "millrace", "backup", "create", "--to", to], env=stack.env, stdout=subprocess.DEVNULL)
     eventually(lambda: list(to.glob("*.partial")), 60, "the first create works")
-    first.send_signal(signal.SIGSTOP)
+    suspend(first.pid)
     try:
         assert "another" in run(stack, "backup", "create", "--to", to, code=1)[1]
     finally:

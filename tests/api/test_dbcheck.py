@@ -8,7 +8,7 @@ import time
 import pytest
 import requests
 
-from stack import BIN, ROOT, eventually, free_port
+from stack import BIN, ROOT, eventually, free_port, suspend
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_a_server_that_does_not_answer_is_neither(stack, check):
 def test_a_hung_server_is_no_writer(stack, check):
     stack.sql("SELECT 1")
     pid = stack.pid("mariadb")
-    os.kill(pid, signal.SIGSTOP)
+    suspend(pid)
     try:
         eventually(lambda: (check("writer"), check("reader")) == (503, 503), 20, "no answer of MariaDB")
     finally:
@@ -83,10 +83,10 @@ def test_a_look_of_before_a_pause_says_nothing(stack, check):
     """A host that hung goes on: until the daemon has looked again, it must not say that its node is the writer."""
     mariadb = stack.pid("mariadb")
     eventually(lambda: check("writer") == 200, 20, "the writer")
-    os.kill(check.process.pid, signal.SIGSTOP)
+    suspend(check.process.pid)
     try:
         time.sleep(2.5)  # more than the 2 s for which an answer holds
-        os.kill(mariadb, signal.SIGSTOP)  # no look ends meanwhile
+        suspend(mariadb)  # no look ends meanwhile
         os.kill(check.process.pid, signal.SIGCONT)
         assert (check("writer"), check("reader")) == (503, 503)
     finally:

@@ -6,6 +6,8 @@ import signal
 
 import pytest
 
+from stack import suspend
+
 SETTINGS = {"executor.processes": "1"}
 SIZE = 250_000
 
@@ -28,7 +30,7 @@ def test_large_results_of_concurrent_runs_are_committed(stack, workspace, client
     ids = [client.started(workflow) for _ in range(8)]
     effects.wait_for("/large", 8)
     mariadb = stack.pid("mariadb")
-    os.kill(mariadb, signal.SIGSTOP)  # so that the commits accumulate
+    suspend(mariadb)  # so that the commits accumulate
     release()
     signal.sigtimedwait([], 1)
     os.kill(mariadb, signal.SIGCONT)

@@ -3,6 +3,8 @@ import os
 import signal
 import time
 
+from stack import suspend
+
 SETTINGS = {"executor.park_after_ms": "2000", "executor.processes": "1"}
 RUNS = 8
 
@@ -22,7 +24,7 @@ def test_parked_in_the_transaction_that_ends_the_child(stack, workspace, client,
     # machine the parents are parked before; then this is the ordinary case.
     time.sleep(max(0, 1.7 - (time.monotonic() - began)))
     mariadb = stack.pid("mariadb")
-    os.kill(mariadb, signal.SIGSTOP)
+    suspend(mariadb)
     try:
         time.sleep(max(0, 2.6 - (time.monotonic() - began)))
         release()

@@ -11,7 +11,7 @@ import time
 import pytest
 import requests
 
-from stack import BIN, alive, children_of, eventually, kill
+from stack import BIN, alive, children_of, eventually, kill, suspend
 
 pytestmark = pytest.mark.serial
 SETTINGS = {"api.workers": "4", "api.uploads_socket": "", "api.rate_limit_per_minute": "10000000", "api.recycle_requests": "150"}
@@ -230,7 +230,7 @@ def test_the_line_of_a_dead_worker_names_its_request(stack, place):
     mariadb = stack.pid("mariadb")
     key = place[0].key()["key"]
     path = f"/workflows/{place[2]}"
-    os.kill(mariadb, signal.SIGSTOP)
+    suspend(mariadb)
 
     def died_with_it():
         with pytest.raises(requests.ReadTimeout):  # a worker has had the request for a second
@@ -288,7 +288,7 @@ def test_requests_beyond_the_backlog_are_rejected_at_once(stack, place):
     request = f"GET /api/v1/credits HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {place[1].key}\r\nConnection: close\r\n"
     workers = stack.children("api")
     for pid in workers:
-        kill(pid, signal.SIGSTOP)
+        suspend(pid)
     try:
         waiting = [socket.create_connection(("127.0.0.1", stack.port)) for _ in range(300)]
         for connection in waiting:

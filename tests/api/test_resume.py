@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from skills import Space, probe
-from stack import BIN, eventually, kill, within
+from stack import BIN, eventually, kill, suspend, within
 
 GRACE_S = 6
 # a delay that is to be in memory is longer than the grace, and shorter than the time after which it would be parked
@@ -160,7 +160,7 @@ def test_process_that_hung_past_its_lease_is_fenced(stack, workspace, client, ef
     release = effects.hold("/hold")
     id = started(client, workspace, effects, [http("a", effects.url + "/hold", "POST"), http("b", effects.url + "/b", "POST")], "/hold")
     victim = holder(stack, id)
-    os.kill(victim, signal.SIGSTOP)
+    suspend(victim)
     try:
         effects.wait_for("/hold", 2, seconds=40)
     finally:
@@ -234,7 +234,7 @@ def test_a_run_that_cannot_be_requeued_does_not_keep_the_others(stack, workspace
     runs = sorted(client.started(workflow) for _ in range(70))
     eventually(lambda: effects.count("/hold") == 70, 30, "all requests")
     processes = stack.children("executor")
-    os.kill(stack.pid("executor"), signal.SIGSTOP)  # so that it neither replaces them nor tells them to end
+    suspend(stack.pid("executor"))  # so that it neither replaces them nor tells them to end
     for pid in processes:
         os.kill(pid, signal.SIGKILL)
     stack.kill_server("executor")

@@ -12,7 +12,7 @@ import pathlib
 import pytest
 import requests
 
-from stack import BIN, Stack, alive, children_of, eventually, kill, running
+from stack import BIN, Stack, alive, children_of, eventually, kill, running, suspend
 from upgrade_load import Load, check_all
 
 pytestmark = pytest.mark.serial
@@ -128,7 +128,7 @@ def replacing(stack, pid):
     eventually(lambda: connections(stack.dir / "sockets/stream.sock") == 0, 30, "the connection is accepted")
     kill(pid, signal.SIGHUP)
     eventually(lambda: seen("stream.stopping") > stopping, 30, "the drain")
-    kill(pid, signal.SIGSTOP)
+    suspend(pid)
     if seen("stream.started") == started:
         return silent
     kill(pid, signal.SIGCONT)

@@ -9,7 +9,7 @@ import termios
 
 import pytest
 from skills import EXAMPLES, Space, install, probe, some_seconds
-from stack import children_of, eventually, kill, while_it_lasts
+from stack import children_of, eventually, kill, suspend, while_it_lasts
 from test_audit import audit
 
 SETTINGS = {"executor.processes": 1, "executor.warm_idle_per_workspace": 2, "executor.warm_jobs_max": 10, "executor.grace_s": 2}
@@ -243,7 +243,7 @@ def unread_input(pid):
 def test_a_runner_that_is_killed_before_it_starts_its_next_job_is_replaced(stack, space):
     """It had made the run's folder with the files in it; here it is stopped, and the test makes them."""
     runner = new_runner(stack, space)
-    os.kill(runner, signal.SIGSTOP)
+    suspend(runner)
     id = space.started("probe", {"name": "b"})
     eventually(lambda: unread_input(runner) > 0, 20, "the next job")
     attempt = stack.sql_one(f"SELECT attempt FROM executions WHERE id = '{id}'")

@@ -16,7 +16,7 @@ import pytest
 import peers
 import rows as old_rows
 from skills import manifest, package, probe
-from stack import ALL_SCOPES, BIN, ROOT, Client, Effects, Stack, eventually
+from stack import ALL_SCOPES, BIN, ROOT, Client, Effects, Stack, eventually, suspend
 from test_push import events
 from test_roll_up import forget_runs, month_of, with_history
 from test_files import upload
@@ -159,7 +159,7 @@ def stopped_at(stack, lock, statement, *command):
         session("BEGIN; " + lock)
         process = subprocess.Popen([BIN / "millrace", *map(str, command)], env=stack.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         eventually(lambda: stack.sql_one(waiting) == "1" or process.poll() is not None, 60, "the statement waits")
-        process.send_signal(signal.SIGSTOP)
+        suspend(process.pid)
         session("ROLLBACK")
     eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_rows_modified > 0") == "0", 60, "nothing is open")
     try:
