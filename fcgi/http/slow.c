@@ -4,11 +4,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sched.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "mariadb/db.h"
-#include "service/long_slices.h"
 #include "store/share_limits.h"
 
 static bool try_for(struct request *r, int64_t wait_ms)
@@ -21,7 +21,7 @@ static bool try_for(struct request *r, int64_t wait_ms)
                           (unsigned)app->config->api.workers, request_share_limit(r, QUOTA_SLOW_REQUESTS),
                           wait_ms))
         return false;
-    long_slices_set(true);
+    sched_set_long_slices(true);
     return true;
 }
 
@@ -124,7 +124,7 @@ bool slow_begin(struct request *r)
 
 void slow_end(const struct app *app)
 {
-    long_slices_set(false);
+    sched_set_long_slices(false);
     if (app && app->shared)
         slow_share_end(&app->shared->slow, app->slot);
 }

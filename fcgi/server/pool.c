@@ -2,12 +2,12 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <talloc.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/sched.h"
 #include "base/tally.h"
 #include "blob/blob.h"
 #include "fcgi/cache/name_cache.h"
@@ -27,13 +27,7 @@
 #include "service/unix_listener.h"
 #include "store/share_limits.h"
 
-enum {
-    EARLY_EXIT_MS = 1000,
-    RESPAWN_DELAY_MAX_MS = 10000,
-    /* upload workers run at lower priority than API workers: an upload may take seconds, an accept may not */
-    UPLOADS_NICE = 10,
-    SOCKET_MODE = 0660
-};
+enum { EARLY_EXIT_MS = 1000, RESPAWN_DELAY_MAX_MS = 10000, SOCKET_MODE = 0660 };
 
 /* The supervisor's groups. An upload occupies a worker for as long as its body takes, so uploads have a
  * socket and workers of their own. */
@@ -108,7 +102,7 @@ static int run_worker(void *arg, int kind, int slot)
     struct pool *p = arg;
     void *ctx = talloc_new(NULL);
     if (kind == UPLOADS)
-        setpriority(PRIO_PROCESS, 0, UPLOADS_NICE);
+        sched_run_behind(); /* an upload may take seconds, an accept may not */
     struct worker *w = worker_new(ctx, p->listeners[kind].fd);
     if (w && unix_listener_is_kept(&p->listeners[kind]))
         worker_leave_backlog(w);

@@ -255,11 +255,27 @@ static char *check_apparmor(void *ctx, const struct doctor_facts *f)
 
 static char *check_cgroups(void *ctx, const struct doctor_facts *f)
 {
+    static const char *const needed[] = {" cpu ", " memory ", " pids "};
     const char *controllers = doctor_value(f, "host.cgroup_controllers");
-    if (!controllers || (strstr(controllers, "memory") && strstr(controllers, "pids")))
+    char *words = controllers ? talloc_asprintf(ctx, " %s ", controllers) : NULL;
+    size_t found = 0;
+    for (size_t i = 0; words && i < sizeof needed / sizeof needed[0]; i++)
+        found += strstr(words, needed[i]) != NULL;
+    if (!words || found == sizeof needed / sizeof needed[0])
         return NULL;
     return talloc_asprintf(ctx, "cgroup v2 has these controllers only: %s",
                            *controllers ? controllers : "none");
+}
+
+static char *check_processors(void *ctx, const struct doctor_facts *f)
+{
+    const char *groups = doctor_value(f, "host.kernel.sched_autogroup_enabled");
+    const char *own = doctor_value(f, "host.cpu_group");
+    if (!groups || !own || strcmp(groups, "1") != 0 || strcmp(own, "own") == 0)
+        return NULL;
+    return talloc_strdup(ctx,
+                         "the kernel gives each command of a skill as much of the processors as all of a "
+                         "service: the executor has no control group of cpu, and autogroups are on");
 }
 
 /* --- MariaDB --- */
@@ -516,8 +532,10 @@ static const struct {
      "run sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or load an AppArmor profile that allows "
      "userns to /usr/bin/bwrap"},
     {"sandbox.cgroups", DOCTOR_WARNING, check_cgroups,
-     "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1): the limits of the units need memory and "
-     "pids"},
+     "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1): the limits of the units need cpu, "
+     "memory and pids"},
+    {"sandbox.processors", DOCTOR_WARNING, check_processors,
+     "give the unit of the executor CPUWeight=100, or run sysctl -w kernel.sched_autogroup_enabled=0"},
     {"mariadb.answers", DOCTOR_ERROR, check_mariadb,
      "start MariaDB; check database.socket, admin.db_user and admin.db_password_file"},
     {"mariadb.version", DOCTOR_ERROR, check_mariadb_version, "use MariaDB 10.11.5 or later"},

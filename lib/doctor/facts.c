@@ -108,11 +108,28 @@ static char *first_line(void *ctx, const char *path)
     return talloc_strdup(ctx, line);
 }
 
+/* Whether this process is in a control group of cpu: the quick form is started by the unit, in its group. */
+static void look_at_own_group(void *ctx, struct doctor_facts *f)
+{
+    char line[4096] = "";
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    bool found = false;
+    while (file && !found && fgets(line, sizeof line, file))
+        found = strncmp(line, "0::", 3) == 0;
+    if (file)
+        fclose(file);
+    line[strcspn(line, "\n")] = '\0';
+    if (!found || access("/sys/fs/cgroup/cgroup.controllers", R_OK) != 0)
+        return; /* version 1, or unknown */
+    const char *weight = talloc_asprintf(ctx, "/sys/fs/cgroup%s/cpu.weight", line + 3);
+    doctor_add_value(ctx, f, "host.cpu_group", access(weight, F_OK) == 0 ? "own" : "none");
+}
+
 static void look_at_kernel(void *ctx, struct doctor_facts *f, bool runs_skills)
 {
-    static const char *const names[] = {"net/core/somaxconn", "user/max_user_namespaces",
-                                        "kernel/unprivileged_userns_clone",
-                                        "kernel/apparmor_restrict_unprivileged_userns"};
+    static const char *const names[] = {
+        "net/core/somaxconn", "user/max_user_namespaces", "kernel/unprivileged_userns_clone",
+        "kernel/apparmor_restrict_unprivileged_userns", "kernel/sched_autogroup_enabled"};
     for (size_t i = 0; i < (runs_skills ? sizeof names / sizeof names[0] : 1); i++) {
         char *name = talloc_asprintf(ctx, "host.%s", names[i]);
         for (char *at = name; *at; at++)
@@ -180,6 +197,8 @@ void doctor_look_at_host(void *ctx, struct doctor_facts *f, enum doctor_program 
     look_at_kernel(ctx, f, program == DOCTOR_ALL || program == DOCTOR_EXECUTOR);
     if (program == DOCTOR_ALL)
         look_at_certificates(ctx, f);
+    if (program == DOCTOR_EXECUTOR)
+        look_at_own_group(ctx, f);
 }
 
 /* --- MariaDB --- */

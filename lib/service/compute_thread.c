@@ -1,14 +1,9 @@
 #include "service/compute_thread.h"
 
 #include <stdatomic.h>
-#include <sys/resource.h>
 #include <talloc.h>
 
-#include "service/long_slices.h"
-
-/* A thread of this niceness gets a tenth of a processor that another thread wants as well. Otherwise the
- * loops, which need little, wait for their turn behind the compute threads of all processes. */
-enum { NICE = 10 };
+#include "base/sched.h"
 
 /* Jobs of one workspace, in the rotation while it has some. */
 struct workspace_jobs {
@@ -82,8 +77,9 @@ static void run_job(struct compute_thread *t, struct thread_queue *q, struct com
 static void run_compute_thread(struct thread_queue *q, void *arg)
 {
     struct compute_thread *t = arg;
-    (void)setpriority(PRIO_PROCESS, 0, NICE); /* of this thread; lowering it needs no right */
-    long_slices_set(true);
+    /* otherwise the loops, which need little, wait for their turn behind the compute threads of all processes
+     */
+    sched_run_behind();
     struct thread_job_list submitted = STAILQ_HEAD_INITIALIZER(submitted);
     while (!thread_queue_is_ending(q)) {
         thread_queue_wait_any(q, TAILQ_EMPTY(&t->rotation) ? -1 : 0);

@@ -47,6 +47,10 @@ static const int refused[] = {
     SYS(keyctl),
     SYS(add_key),
     SYS(request_key),
+    /* shorter slices, which would come before the threads of the services (lib/base/sched.h) */
+    SYS(sched_setattr),
+    SYS(sched_setscheduler),
+    SYS(sched_setparam),
     /* kernel interfaces with a history */
     SYS(bpf),
     SYS(perf_event_open),

@@ -1,11 +1,11 @@
 """Warm skills that misuse what a process gets between two jobs: they would compute while they have no job, leave processes behind, answer
 twice, answer other jobs, flood the protocol and the log, keep memory, and stop or kill themselves. Nobody else may notice, and nothing stays."""
 import contextlib
-import pathlib
 import threading
 
 import skills
-from stack import children_of, eventually
+from sandboxes import commands
+from stack import eventually
 
 SETTINGS = {"executor.warm_idle_s": 600}
 
@@ -58,21 +58,6 @@ WAYS = ["children", "bomb", "log", "twice", "old token", "flood", "no line", "me
 def install(workspace, main, **more):
     skills.probe(workspace, main, runner=WARM, timeout_seconds=2, memory_mb=128, **more)
     return skills.Space(workspace)
-
-
-def commands(stack):
-    """The states of the processes in this stack's sandboxes, without process 1 of each."""
-    found, pids = [], [p for e in stack.children("executor") for p in children_of(e)]
-    while pids:
-        pid = pids.pop()
-        try:
-            pids += children_of(pid)
-            command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-            if command.startswith((b"python3\0", b"sh\0")):
-                found.append(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0])
-        except OSError:
-            pass
-    return found
 
 
 def test_warm_skills_that_spin_while_they_have_no_job(stack, attacker, beside):

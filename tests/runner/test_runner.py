@@ -219,6 +219,17 @@ def test_never_uid_0_and_no_privileges(box):
     assert set(caps) == {"0" * 16} and no_new and seccomp
 
 
+def test_commands_come_behind_the_services(box):
+    """Whatever a command starts: the niceness is inherited, and it cannot be lowered."""
+    ended = box.run(box.python("""
+        import subprocess
+        try: os.nice(-5)
+        except OSError: pass
+        print(json.dumps([os.nice(0), int(subprocess.check_output([sys.executable, "-c", "import os; print(os.nice(0))"], start_new_session=True))]))
+    """))
+    assert json.loads(ended["stdout"]) == [10, 10]
+
+
 def test_outside_uid_is_the_slots(box):
     job = box.job(box.python("time.sleep(100)"))
     p = box.start(job)
@@ -591,7 +602,7 @@ def test_exotic_calls_are_refused(box):
         if libc.mount(b"none", b"/tmp", b"tmpfs", 0, None) == 0: good.append("mount")
         if libc.umount2(b"/work/inputs", 2) == 0: good.append("umount")
         for name, number in (("keyctl", 250), ("bpf", 321), ("perf", 298), ("userfaultfd", 323), ("io_uring", 425),
-                             ("add_key", 248), ("handle", 304), ("clone3", 435)):
+                             ("add_key", 248), ("handle", 304), ("clone3", 435), ("sched_setattr", 314)):
             if platform.machine() == "x86_64" and libc.syscall(number, 0, 0, 0, 0, 0) >= 0: good.append(name)
         for family in (16, 17, 38, 40, 44, 29, 9):
             for kind in (2, 3, 5):

@@ -4,7 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "service/long_slices.h"
+#include "base/sched.h"
 
 static struct sched_attr own_attr(void)
 {
@@ -15,17 +15,28 @@ static struct sched_attr own_attr(void)
 }
 
 /* Kernels before 6.12 know no slices of threads and report 0. */
-Test(long_slices, can_be_set_and_taken_back)
+Test(sched, long_slices_can_be_set_and_taken_back)
 {
     struct sched_attr before = own_attr();
-    long_slices_set(true);
+    sched_set_long_slices(true);
     struct sched_attr during = own_attr();
-    long_slices_set(true);
-    long_slices_set(false);
+    sched_set_long_slices(true);
+    sched_set_long_slices(false);
     struct sched_attr after = own_attr();
     cr_expect_eq(after.sched_runtime, before.sched_runtime);
     if (before.sched_runtime > 0)
-        cr_expect_eq(during.sched_runtime, (unsigned long long)LONG_SLICE_NS);
+        cr_expect_eq(during.sched_runtime, (unsigned long long)SCHED_LONG_SLICE_NS);
     cr_expect(during.sched_policy == before.sched_policy && during.sched_nice == before.sched_nice);
     cr_expect(after.sched_policy == before.sched_policy && after.sched_nice == before.sched_nice);
+}
+
+Test(sched, what_is_behind_stays_behind)
+{
+    struct sched_attr before = own_attr();
+    sched_run_behind();
+    sched_set_long_slices(false);
+    struct sched_attr after = own_attr();
+    cr_expect_eq(after.sched_nice, SCHED_BEHIND_NICE);
+    if (before.sched_runtime > 0)
+        cr_expect_eq(after.sched_runtime, (unsigned long long)SCHED_LONG_SLICE_NS);
 }

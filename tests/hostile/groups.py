@@ -1,0 +1,62 @@
+"""What the units of systemd give each server: a control group of the processor, and with MemoryMax a limit of memory for its master and all its
+processes together. Groups of version 2 or 1, below those of the tests, if they can be made; else RLIMIT_DATA, which holds for each process alone.
+"""
+import contextlib
+import os
+import pathlib
+
+SERVERS = ("api", "executor", "stream")
+ROOT = pathlib.Path("/sys/fs/cgroup")
+
+
+def parent(controller, *files):
+    """(directory of this process's control group of the controller, the first of the files that it has), or None."""
+    for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        directory = (ROOT / controllers if controllers else ROOT) / path.lstrip("/")
+        found = next((name for name in files if (directory / name).exists()), None)
+        if found and os.access(directory, os.W_OK):
+            return directory, found
+    return None
+
+
+class Groups:
+    def __init__(self, stack, mib):
+        self.stack, self.bytes = stack, mib << 20
+        self.memory, self.all = {}, []
+
+    def prefix(self, server):
+        """The beginning of a command that starts the server in its groups."""
+        processor, memory = parent("cpu", "cpu.shares", "cpu.weight"), parent("memory", "memory.limit_in_bytes", "memory.max")
+        groups = [self._group(processor[0], server)] if processor else []
+        before = ["prlimit", f"--data={self.bytes}"] if self.bytes and not memory else []
+        if self.bytes and memory:
+            self.memory[server] = self._group(memory[0], server)
+            (self.memory[server] / memory[1]).write_text(str(self.bytes))
+            groups.append(self.memory[server])
+        enter = "".join(f"echo $$ >{group}/cgroup.procs && " for group in groups)
+        return ["sh", "-c", f'{enter}exec "$@"', "sh", *before]
+
+    def _group(self, directory, server):
+        group = directory / f"millrace-{self.stack.dir.name}-{server}"
+        group.mkdir(exist_ok=True)
+        if group not in self.all:
+            self.all.append(group)
+        return group
+
+    def report(self):
+        """{server: (highest use in MiB, kills)}"""
+        found = {}
+        for server, group in self.memory.items():
+            peak = next((group / name for name in ("memory.peak", "memory.max_usage_in_bytes") if (group / name).exists()), None)
+            events = next(group / name for name in ("memory.events", "memory.oom_control") if (group / name).exists())
+            kills = dict(line.split() for line in events.read_text().splitlines()).get("oom_kill", "0")
+            found[server] = (int(peak.read_text()) >> 20 if peak else None, int(kills))
+        return found
+
+    def remove(self):
+        for group in self.all:
+            with contextlib.suppress(OSError):  # the kernel has not finished with its processes yet
+                group.rmdir()
