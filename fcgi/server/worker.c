@@ -255,8 +255,8 @@ static void note_request(const struct request *r)
     atomic_store(&current->set, true);
 }
 
-/* glibc merges small blocks that were freed when somebody asks for a large one. After the values of a megabyte
- * that takes 80 to 300 ms, which otherwise the next request spends, before it has read a byte. */
+/* glibc merges small blocks that were freed when somebody asks for a large one. After the values of a
+ * megabyte that takes 80 to 300 ms, which otherwise the next request spends, before it has read a byte. */
 static void merge_freed(void)
 {
     void *volatile large = malloc(LARGE_BLOCK);
