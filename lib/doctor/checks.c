@@ -15,7 +15,8 @@ enum {
     CERTIFICATE_SOON_S = 21 * 86400,
     BACKLOG = 1024
 };
-static const int64_t PACKET_MIN = 16 << 20, SPACE_ERROR = 256 << 20, SPACE_WARNING = (int64_t)2 << 30;
+static const int64_t PACKET_MIN = 16 << 20, REDO_LOG_MIN = 512 << 20, SPACE_ERROR = 256 << 20,
+                     SPACE_WARNING = (int64_t)2 << 30;
 
 const char *doctor_value(const struct doctor_facts *facts, const char *name)
 {
@@ -334,6 +335,11 @@ static char *check_sql_mode(void *ctx, const struct doctor_facts *f)
     return talloc_asprintf(ctx, "sql_mode is %s", *mode ? mode : "empty");
 }
 
+static char *check_redo_log(void *ctx, const struct doctor_facts *f)
+{
+    return below(ctx, f, "mariadb.innodb_log_file_size", REDO_LOG_MIN);
+}
+
 static char *check_packet(void *ctx, const struct doctor_facts *f)
 {
     return below(ctx, f, "mariadb.max_allowed_packet", PACKET_MIN);
@@ -546,6 +552,8 @@ static const struct {
     {"mariadb.isolation", DOCTOR_ERROR, check_isolation, "set transaction_isolation = READ-COMMITTED"},
     {"mariadb.sql_mode", DOCTOR_ERROR, check_sql_mode, "add STRICT_TRANS_TABLES to sql_mode"},
     {"mariadb.max_allowed_packet", DOCTOR_ERROR, check_packet, "set max_allowed_packet = 64M"},
+    {"mariadb.redo_log", DOCTOR_WARNING, check_redo_log,
+     "set innodb_log_file_size = 1G: when the log is full, every transaction waits until pages are written"},
     {"mariadb.max_connections", DOCTOR_ERROR, check_connections,
      "raise max_connections, for each host that uses this MariaDB"},
     {"mariadb.max_prepared_stmt_count", DOCTOR_ERROR, check_statements,
