@@ -30,6 +30,7 @@
 #include <talloc.h>
 #include <unistd.h>
 
+#include "base/sched.h"
 #include "runner/check.h"
 #include "runner/init.h"
 #include "runner/job.h"
@@ -91,6 +92,7 @@ static int run_job(void *ctx, const char *path)
     const char *why = "no job was received, or it is too large", *received = "";
     size_t size = 0;
     signal(SIGPIPE, SIG_IGN);
+    sched_run_behind(); /* the command, and what it costs to supervise it, must not delay the services */
     runner_report_open(STDOUT_FILENO);
     char *text =
         path ? read_job_file(ctx, path, &size) : read_job_text(ctx, STDIN_FILENO, true, &size, &received);

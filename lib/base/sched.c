@@ -6,12 +6,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static _Thread_local bool is_on, is_behind;
+static _Thread_local bool is_on;
 
 void sched_set_long_slices(bool on)
 {
     struct sched_attr attr;
-    if (on == is_on || is_behind)
+    if (on == is_on)
         return;
     is_on = on;
     memset(&attr, 0, sizeof attr);
@@ -24,6 +24,4 @@ void sched_set_long_slices(bool on)
 void sched_run_behind(void)
 {
     (void)setpriority(PRIO_PROCESS, 0, SCHED_BEHIND_NICE); /* on Linux: of this thread */
-    sched_set_long_slices(true);
-    is_behind = true;
 }

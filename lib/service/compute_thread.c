@@ -80,6 +80,7 @@ static void run_compute_thread(struct thread_queue *q, void *arg)
     /* otherwise the loops, which need little, wait for their turn behind the compute threads of all processes
      */
     sched_run_behind();
+    sched_set_long_slices(true);
     struct thread_job_list submitted = STAILQ_HEAD_INITIALIZER(submitted);
     while (!thread_queue_is_ending(q)) {
         thread_queue_wait_any(q, TAILQ_EMPTY(&t->rotation) ? -1 : 0);
