@@ -92,7 +92,6 @@ static int run_job(void *ctx, const char *path)
     const char *why = "no job was received, or it is too large", *received = "";
     size_t size = 0;
     signal(SIGPIPE, SIG_IGN);
-    sched_run_behind(); /* the command, and what it costs to supervise it, must not delay the services */
     runner_report_open(STDOUT_FILENO);
     char *text =
         path ? read_job_file(ctx, path, &size) : read_job_text(ctx, STDIN_FILENO, true, &size, &received);
@@ -109,6 +108,8 @@ int main(int argc, char **argv)
     /* descriptors that the executor left open must not be inherited, above all not the lifeline of another
      * run */
     close_range(3, ~0U, 0);
+    /* the command, and what it costs to supervise it and to remove its files, must not delay the executor */
+    sched_run_behind();
     void *ctx = talloc_new(NULL);
     int status = 2;
     if (argc == 1 || (argc == 3 && strcmp(argv[1], "--job") == 0))

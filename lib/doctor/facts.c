@@ -108,7 +108,8 @@ static char *first_line(void *ctx, const char *path)
     return talloc_strdup(ctx, line);
 }
 
-/* Whether this process is in a control group of cpu: the quick form is started by the unit, in its group. */
+/* Whether this process is in a control group of cpu, so that the kernel makes no groups of its own: the quick
+ * form is started by the unit, in its group. */
 static void look_at_own_group(void *ctx, struct doctor_facts *f)
 {
     char line[4096] = "";
@@ -121,8 +122,12 @@ static void look_at_own_group(void *ctx, struct doctor_facts *f)
     line[strcspn(line, "\n")] = '\0';
     if (!found || access("/sys/fs/cgroup/cgroup.controllers", R_OK) != 0)
         return; /* version 1, or unknown */
-    const char *weight = talloc_asprintf(ctx, "/sys/fs/cgroup%s/cpu.weight", line + 3);
-    doctor_add_value(ctx, f, "host.cpu_group", access(weight, F_OK) == 0 ? "own" : "none");
+    char *path = line + 3;
+    for (found = false; !found && *path; *strrchr(path, '/') = '\0') {
+        const char *weight = talloc_asprintf(ctx, "/sys/fs/cgroup%s/cpu.weight", path);
+        found = access(weight, F_OK) == 0;
+    }
+    doctor_add_value(ctx, f, "host.cpu_group", found ? "own" : "none");
 }
 
 static void look_at_kernel(void *ctx, struct doctor_facts *f, bool runs_skills)

@@ -543,7 +543,7 @@ def suspend(pid):
     """Sends SIGSTOP and returns when all threads of the process are stopped. The signal stops a thread only when it is next scheduled,
     so that on a busy machine the process could still answer."""
     kill(pid, signal.SIGSTOP)
-    eventually(lambda: not alive(pid) or all(is_stopped(task) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()), what=f"stop of {pid}")
+    eventually(lambda: not alive(pid) or all(map(is_stopped, pathlib.Path(f"/proc/{pid}/task").glob("*"))), what=f"stop of {pid}")
 
 
 def is_stopped(task):

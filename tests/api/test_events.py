@@ -349,12 +349,13 @@ def test_stream_survives_a_reload_of_nginx(stack, workspace, client, run):
     execution, release = run
     s = Stream(url(stack, execution), client.key)
     s.wait_for(5)
-    os.kill(stack.pid("nginx"), signal.SIGHUP)
+    reloaded = reload_nginx(stack)
     release()
     events = s.end(15)
     if not (events and s.whole and events[-1]["event"] == "execution.succeeded"):
         events = events + follow(url(stack, execution), client.key)[len(events):]
     assert_whole(events, execution)
+    reloaded()
 
 
 def test_slow_reader_is_disconnected(stack, workspace, client, run):
@@ -445,9 +446,12 @@ def restart_stream(stack):
 
 
 def reload_nginx(stack):
-    old = stack.children("nginx")
+    """Returns a function that waits for the end of the old workers. While one is there, it may still accept connections, and it ends them after
+    10 s (worker_shutdown_timeout)."""
+    old = set(stack.children("nginx"))
     os.kill(stack.pid("nginx"), signal.SIGHUP)
-    eventually(lambda: set(stack.children("nginx")) - set(old), 10, "new workers")
+    eventually(lambda: set(stack.children("nginx")) - old, what="new workers")
+    return lambda: eventually(lambda: not set(stack.children("nginx")) & old, what="the end of the old workers of nginx")
 
 
 def test_every_subscriber_gets_the_same_events_through_all_failures(stack, workspace, client, effects, node):
@@ -469,9 +473,10 @@ def test_every_subscriber_gets_the_same_events_through_all_failures(stack, works
     listen("eventsource", lambda: eventsource_events(map(json.loads, eventsource.stdout)))
     try:
         stack.start_server("executor")
+        reloaded = None
         for number, fault in enumerate((restart_stream, empty_redis, reload_nginx, restart_stream, empty_redis), 1):
             eventually(lambda: len(rows(stack, execution)) >= number * 30, 30, "progress of the run")
-            fault(stack)
+            reloaded = fault(stack) or reloaded
             listen(f"since fault {number}", follow, address, client.key, seconds=300)
         assert stack.sql_one(f"SELECT state FROM executions WHERE id = '{execution}'") == "2", "the run must have been active during all failures"
         release()
@@ -483,3 +488,4 @@ def test_every_subscriber_gets_the_same_events_through_all_failures(stack, works
     assert_whole(whole, execution)
     assert [e["id"] for e in whole] == rows(stack, execution)
     assert len(got) == 9 and {name for name, events in got.items() if events != whole} == set()
+    reloaded()

@@ -159,6 +159,7 @@ def stopped_at(stack, lock, statement, *command):
         session("BEGIN; " + lock)
         process = subprocess.Popen([BIN / "millrace", *map(str, command)], env=stack.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         eventually(lambda: stack.sql_one(waiting) == "1" or process.poll() is not None, 60, "the statement waits")
+        assert process.poll() is None, process.communicate()
         suspend(process.pid)
         session("ROLLBACK")
     eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_rows_modified > 0") == "0", 60, "nothing is open")

@@ -41,8 +41,10 @@ class UnitsStack(Stack):
 
     def close(self):
         used = self.groups.report()
-        super().close()
-        self.groups.remove()
+        try:
+            super().close()
+        finally:
+            self.groups.remove()
         if used:
             print("memory: " + ", ".join(f"{server} {mib} MiB, {kills} kills" for server, (mib, kills) in used.items()))
         assert all(kills == 0 for _, kills in used.values()), f"the kernel killed processes at {MEMORY_MIB} MiB: {used}"
