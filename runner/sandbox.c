@@ -321,7 +321,7 @@ static void guard_main(struct sandbox_launch *l)
     /* before change_user(), which removes the permission to write it: if memory is short, the kernel kills
      * the sandbox first */
     write_text("/proc/self/oom_score_adj", "1000");
-    sched_set_long_slices(true); /* the niceness is the runner's */
+    sched_set_long_slices(true); /* the niceness is inherited from the runner */
     if (l->job->uid && !bind_folders(l->job)) {
         dprintf(l->in->err, "cannot mount the skill's folder %s or the run's folder %s: %s\n",
                 l->job->skill_dir, l->job->work_parent, strerror(errno));

@@ -30,7 +30,7 @@
 /* A connection without progress for so long is broken. nginx buffers the whole body before it connects; only
  * uploads are streamed, and nginx itself gives up a client that pauses for 30 s (client_body_timeout). A slow
  * upload ends earlier (request_read_chunk). */
-enum { NGINX_TIMEOUT_S = 30, LARGE_BLOCK = 16 * 1024 };
+enum { NGINX_TIMEOUT_S = 30 };
 
 struct worker {
     int listen_fd, epoll_fd, signal_fd;
@@ -259,7 +259,7 @@ static void note_request(const struct request *r)
  * megabyte that takes 80 to 300 ms, which otherwise the next request spends, before it has read a byte. */
 static void merge_freed(void)
 {
-    void *volatile large = malloc(LARGE_BLOCK);
+    void *volatile large = malloc(16 * 1024);
     free(large);
 }
 

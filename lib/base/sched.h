@@ -19,10 +19,8 @@ enum {
 /* The calling thread from now on has long slices, or those of every thread. Needs no right. Costs two system
  * calls where it changes something. */
 void sched_set_long_slices(bool on);
-/* The calling thread, and all that it forks from now on, comes behind others, for good: the niceness
- * SCHED_BEHIND_NICE. It needs no right. Niceness counts only within a control group, or where the kernel
- * makes no groups of its own (kernel.sched_autogroup_enabled). Long slices are not part of it,
- * because they are for what computes: while many processes with long slices sleep and wake up all the time,
- * as runners that look through thousands of files, a thread of another program was seen to wait for 250 ms.
- */
+/* The calling thread, and all that it forks from now on, has the niceness SCHED_BEHIND_NICE for good. It
+ * needs no right. The kernel compares niceness only within one control group; without control groups it makes
+ * one for each session (kernel.sched_autogroup_enabled). This sets no long slices: while many processes with
+ * long slices slept and woke up all the time, a thread of another program waited for 250 ms. */
 void sched_run_behind(void);

@@ -108,8 +108,8 @@ static char *first_line(void *ctx, const char *path)
     return talloc_strdup(ctx, line);
 }
 
-/* Whether this process is in a control group of cpu, so that the kernel makes no groups of its own: the quick
- * form is started by the unit, in its group. */
+/* Whether this process is in a control group of cpu. Only the quick form can tell: the unit starts it in its
+ * group. */
 static void look_at_own_group(void *ctx, struct doctor_facts *f)
 {
     char line[4096] = "";

@@ -77,8 +77,7 @@ static void run_job(struct compute_thread *t, struct thread_queue *q, struct com
 static void run_compute_thread(struct thread_queue *q, void *arg)
 {
     struct compute_thread *t = arg;
-    /* otherwise the loops, which need little, wait for their turn behind the compute threads of all processes
-     */
+    /* otherwise the loops, which need little, wait behind the compute threads of all processes */
     sched_run_behind();
     sched_set_long_slices(true);
     struct thread_job_list submitted = STAILQ_HEAD_INITIALIZER(submitted);
