@@ -92,6 +92,9 @@ struct accept_member {
     pid_t pid;
     uint64_t started;
     unsigned last_batch;
+    /* Workspaces (hashes) whose accounts the batch that this worker led has locked. */
+    uint64_t locked[ACCEPT_GROUP_MAX];
+    size_t locked_n;
 };
 
 static enum slot_phase phase_of(struct accept_slot *s)
@@ -269,6 +272,7 @@ static bool may_wait(struct accept_group *g, struct accept_slot *s, const struct
         atomic_fetch_add(&g->busy_rejected, 1);
         return false;
     }
+    atomic_store(&own->waits_since_ms, s->busy_since_ms);
     atomic_store(&own->waits_for, workspace);
     atomic_fetch_add(&g->postponed, 1);
     return true;
@@ -278,6 +282,34 @@ static bool may_wait(struct accept_group *g, struct accept_slot *s, const struct
 static void end_wait(struct accept_group *g, const struct accept_slot *s)
 {
     atomic_store(&busy_account_of(g, s)->waits_for, 0);
+}
+
+/* Changes the slot's word, so that its owner, who may be about to sleep until the slot was due, does not. */
+static void make_due(struct accept_slot *s)
+{
+    uint32_t word = atomic_load(&s->word);
+    atomic_store(&s->due_ms, 0);
+    if ((word & PHASE_MASK) == SLOT_FILLED)
+        atomic_compare_exchange_strong(&s->word, &word, word + GENERATION);
+}
+
+/* This host has unlocked the account: the request that has waited longest for it tries again now, not at the
+ * end of its pause. Slots that wait for the account go together. */
+static void offer_account(struct accept_group *g, uint64_t workspace)
+{
+    unsigned first = busy_account_first(g->busy, g->slots_n, workspace);
+    if (first == g->slots_n)
+        return;
+    enum slot_phase phase = phase_of(&g->slots[first]);
+    if (phase == SLOT_FREE)
+        busy_account_offer(&g->busy[first]);
+    if (phase != SLOT_FILLED) /* SLOT_TAKEN: it is being tried */
+        return;
+    for (unsigned i = 0; i < g->slots_n; i++) {
+        if (atomic_load(&g->busy[i].waits_for) == workspace && phase_of(&g->slots[i]) == SLOT_FILLED)
+            make_due(&g->slots[i]);
+    }
+    wake_owner(&g->slots[first]);
 }
 
 /* Fills the slot of a request whose account is locked again: a leader takes it once the pause is over, and
@@ -311,6 +343,14 @@ static int64_t busy_version(const struct run_answer *answers, size_t n)
     return i < n ? answers[i].account_version : 0;
 }
 
+static bool any_is_accepted(const struct run_answer *answers, size_t n)
+{
+    size_t i = 0;
+    while (i < n && answers[i].verdict != RUN_ACCEPTED)
+        i++;
+    return i < n;
+}
+
 /* Accepts runs of one workspace outside of the slots, in a transaction of their own. While their account is
  * locked, the worker waits by the same rule as in the group. */
 static void accept_alone(struct accept_member *m, void *ctx, const struct run_request *const *requests,
@@ -319,16 +359,20 @@ static void accept_alone(struct accept_member *m, void *ctx, const struct run_re
     struct accept_group *g = m->group;
     struct accept_slot *s = m->slot;
     m->last_batch = (unsigned)n;
+    struct busy_account *own = busy_account_of(g, s);
     s->busy_since_ms = 0;
     for (unsigned tries = 0; !accept_some(m->db, m->redis, ctx, requests, n, tries > 0, answers); tries++) {
+        uint32_t offers = atomic_load(&own->offers);
         if (!may_wait(g, s, requests[0], busy_version(answers, n), clock_boot_ms())) {
             accept_give_up(answers, n);
             return;
         }
-        nanosleep(&(struct timespec){.tv_nsec = account_busy_pause_ms(tries) * 1000000L}, NULL);
+        busy_account_pause(own, offers, account_busy_pause_ms(tries));
         end_wait(g, s);
     }
     busy_account_forget(g->busy, g->slots_n, workspace_hash(requests[0]));
+    if (any_is_accepted(answers, n))
+        offer_account(g, workspace_hash(requests[0]));
 }
 
 static bool somebody_waits(const struct accept_group *g, uint64_t workspace)
@@ -383,6 +427,22 @@ static void answer_slots(struct accept_member *m, struct accept_slot *const *tak
         wake_owner(first_due);
 }
 
+/* A run was accepted, so its account was locked. Before the slots are answered: then they have new requests.
+ */
+static void note_locked(struct accept_member *m, struct accept_slot *const *taken, size_t n,
+                        const struct run_answer *answers)
+{
+    m->locked_n = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t workspace = workspace_hash(&taken[i]->request);
+        size_t k = answers[i].verdict == RUN_ACCEPTED ? 0 : m->locked_n;
+        while (k < m->locked_n && m->locked[k] != workspace)
+            k++;
+        if (answers[i].verdict == RUN_ACCEPTED && k == m->locked_n)
+            m->locked[m->locked_n++] = workspace;
+    }
+}
+
 /* Accepts the runs of the given slots (all SLOT_TAKEN), stores the answers and wakes the owners. */
 static void process_batch(struct accept_member *m, struct accept_slot *const *taken, size_t n,
                           uint64_t settle_connection)
@@ -394,6 +454,7 @@ static void process_batch(struct accept_member *m, struct accept_slot *const *ta
         requests[i] = &taken[i]->request;
     accept_batch(m->db, m->redis, scratch, requests, n, settle_connection, answers);
     count_batch(m->group, n);
+    note_locked(m, taken, n, answers);
     answer_slots(m, taken, n, answers);
     talloc_free(scratch);
 }
@@ -405,8 +466,10 @@ static void recover_dead_leader(struct accept_member *m)
     struct accept_slot *taken[ACCEPT_GROUP_MAX];
     size_t n = 0;
     for (unsigned i = 0; i < g->slots_n; i++) {
-        if (phase_of(&g->slots[i]) == SLOT_TAKEN)
-            taken[n++] = &g->slots[i];
+        if (phase_of(&g->slots[i]) != SLOT_TAKEN)
+            continue;
+        end_wait(g, &g->slots[i]); /* the leader may have died before or after it */
+        taken[n++] = &g->slots[i];
     }
     uint64_t old = atomic_load(&g->leader_connection);
     log_warn("accept.leader_died", "connection=%llu taken=%zu", (unsigned long long)old, n);
@@ -513,6 +576,8 @@ static void try_lead(struct accept_member *m)
     atomic_store(&m->group->leader_pid, 0);
     db_publish_progress(m->db, NULL);
     pthread_mutex_unlock(&m->group->lock);
+    while (m->locked_n > 0)
+        offer_account(m->group, m->locked[--m->locked_n]);
     wake_next(m->group);
 }
 

@@ -8,10 +8,10 @@
  * an idle host a batch is one run, under load it is whatever gathered during the last commit.
  *
  * A batch never waits for an account. A request whose account is locked stays in its slot and joins a later
- * batch, after 1, 2, 4 ... 50 ms, for at most 2 s in all; then it is answered 503. The mutex is free in
- * between. Once an account has been locked for 20 ms, at most three quarters of the workers wait for it, and
- * half of them after 500 ms; further requests are answered 503 at once. A request that is too large for a
- * slot waits by the same rule.
+ * batch, after 1, 2, 4 ... 50 ms, for at most 2 s in all; then it is answered 503. A worker of this host
+ * that unlocks the account ends the pause of the request that has waited longest. The mutex is free in
+ * between. Once an account has been locked for 500 ms, at most half of the workers wait for it; further
+ * requests are answered 503 at once. A request that is too large for a slot waits by the same rule.
  *
  * Hangs. A worker that waits and finds that a leader has sent nothing to MariaDB for 10 s kills it with
  * SIGKILL.

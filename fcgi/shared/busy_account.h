@@ -17,6 +17,10 @@ struct busy_account {
     _Atomic int64_t version;
     /* The workspace again while the worker's request waits for its account; otherwise 0. */
     _Atomic uint64_t waits_for;
+    /* Since when it waits (CLOCK_BOOTTIME). */
+    _Atomic int64_t waits_since_ms;
+    /* A futex: how often the account was offered to a worker that waits outside of the slots. */
+    _Atomic uint32_t offers;
 };
 
 /* Records in `own`, one of the `n` records, that the account is locked. Returns since when it is held. An
@@ -27,3 +31,13 @@ int64_t busy_account_remember(struct busy_account *records, unsigned n, struct b
 
 /* The account was free. */
 void busy_account_forget(struct busy_account *records, unsigned n, uint64_t workspace);
+
+/* Index of the record whose request has waited longest for the account; `n` if none waits. */
+unsigned busy_account_first(const struct busy_account *records, unsigned n, uint64_t workspace);
+
+/* Ends the pause of the worker of the record, as soon as it begins one after `offers` was read. */
+void busy_account_offer(struct busy_account *record);
+
+/* Pauses until the account is offered, at most for `ms` (less than 1,000). `offers` was read before the
+ * worker was seen to wait. */
+void busy_account_pause(struct busy_account *own, uint32_t offers, int ms);
