@@ -9,6 +9,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "run/accept_private.h"
+#include "run/batch.h"
 
 enum {
     /* Between two attempts to settle entries whose accounts are locked. */
@@ -59,6 +60,12 @@ static enum err lock_accounts(struct db_tx *tx, struct accept_batch *b)
     return e;
 }
 
+/* All requests of one call have the same batch. */
+static bool is_batch(const struct accept_batch *b)
+{
+    return id_is_set(&b->entries[0].req->batch_id);
+}
+
 static struct accept_entry *entry_of(struct accept_batch *b, const id *execution)
 {
     for (size_t i = 0; i < b->n; i++) {
@@ -68,15 +75,24 @@ static struct accept_entry *entry_of(struct accept_batch *b, const id *execution
     return NULL;
 }
 
+/* Reads which of the runs exist. The items of a batch have ascending ids. */
+static enum err read_existing(struct db_tx *tx, const struct accept_batch *b, struct db_rows **rows_r)
+{
+    struct db_value values[ACCEPT_BATCH_MAX];
+    if (is_batch(b))
+        return batch_read_runs(tx->db, tx->ctx, &b->entries[0].req->execution_id,
+                               &b->entries[b->n - 1].req->execution_id, rows_r);
+    for (size_t i = 0; i < b->n; i++)
+        values[i] = db_id(&b->entries[i].req->execution_id);
+    return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_FIND_IDS, NULL, 0, values, 1, b->n, rows_r);
+}
+
 /* After a lost COMMIT response or a dead leader, and for the items of a batch, which an earlier or a parallel
  * request may have accepted: an execution that exists was accepted. */
 static enum err find_committed(struct db_tx *tx, struct accept_batch *b)
 {
-    struct db_value values[ACCEPT_BATCH_MAX];
     struct db_rows *rows;
-    for (size_t i = 0; i < b->n; i++)
-        values[i] = db_id(&b->entries[i].req->execution_id);
-    enum err e = db_run_each(tx->db, tx->ctx, SQL_EXECUTION_FIND_IDS, NULL, 0, values, 1, b->n, &rows);
+    enum err e = read_existing(tx, b, &rows);
     for (size_t r = 0; e == OK && r < rows->count; r++) {
         id found = db_get_id(rows, r, EXECUTION_FIND_IDS_ID);
         struct accept_entry *entry = entry_of(b, &found);
@@ -336,10 +352,9 @@ static enum err accept_work(struct db_tx *tx, void *arg)
     enum err e = lock_accounts(tx, b);
     if (e == OK && !any_undecided(b)) /* all accounts are locked elsewhere */
         return OK;
-    bool is_item = id_is_set(&b->entries[0].req->batch_id);
-    if (e == OK && (tx->settling || is_item))
+    if (e == OK && (tx->settling || is_batch(b)))
         e = find_committed(tx, b);
-    if (e == OK && is_item)
+    if (e == OK && is_batch(b))
         e = check_batch(tx, b);
     if (e == OK)
         e = find_keys(tx, b);

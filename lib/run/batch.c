@@ -97,20 +97,24 @@ enum err batch_begin(struct db *db, void *ctx, struct run_batch *batch, struct r
     return db_transaction(db, begin_work, &work);
 }
 
+enum err batch_read_runs(struct db *db, void *ctx, const id *first, const id *last, struct db_rows **rows_r)
+{
+    struct db_value args[] = {db_id(first), db_id(last), db_text(first->text + ID_LENGTH - ID_DERIVED_TAIL)};
+    return db_run(db, ctx, SQL_BATCH_RUNS, args, 3, rows_r);
+}
+
 enum err batch_find(struct db *db, const id *batch, size_t first, size_t n, bool *found)
 {
     void *scratch = talloc_new(NULL);
     id *ids = talloc_array(scratch, id, n);
-    struct db_value *values = talloc_array(scratch, struct db_value, n);
     struct db_rows *rows;
     for (size_t i = 0; i < n; i++) {
         ids[i] = id_derive(batch, (unsigned)(first + i));
-        values[i] = db_id(&ids[i]);
         found[i] = false;
     }
-    enum err e = db_run_each(db, scratch, SQL_EXECUTION_FIND_IDS, NULL, 0, values, 1, n, &rows);
+    enum err e = batch_read_runs(db, scratch, &ids[0], &ids[n - 1], &rows);
     for (size_t r = 0; e == OK && r < rows->count; r++) {
-        id existing = db_get_id(rows, r, EXECUTION_FIND_IDS_ID);
+        id existing = db_get_id(rows, r, BATCH_RUNS_ID);
         for (size_t i = 0; i < n; i++)
             found[i] = found[i] || id_equal(&ids[i], &existing);
     }

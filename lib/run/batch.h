@@ -39,6 +39,10 @@ struct run_batch_state {
 /* Stores the batch and its key, or finds them by the key. Results are of ctx. */
 enum err batch_begin(struct db *db, void *ctx, struct run_batch *batch,
                      struct run_batch_state *state_r) WARN_UNUSED;
+/* Reads the ids (BATCH_RUNS_ID) of the items that have a run, from the item with the id `first` to the one
+ * with the id `last`. Rows are of ctx. */
+enum err batch_read_runs(struct db *db, void *ctx, const id *first, const id *last,
+                         struct db_rows **rows_r) WARN_UNUSED;
 /* Marks in found[] which of `n` items from `first` on have a run. Not flushed: batch_finish flushes. */
 enum err batch_find(struct db *db, const id *batch, size_t first, size_t n, bool *found) WARN_UNUSED;
 /* Stores the results. `accepted` items have a run by now; ERR_CONFLICT: more have one, because a parallel

@@ -115,13 +115,15 @@ def test_page_reads_its_rows_only(stack, history, name, offset):
     assert first[1] in ("range", "ref") and first[2] == key and "filesort" not in json.dumps(plan(stack, statement))
 
 
-@pytest.mark.parametrize("name, more", [("batch_states", ()), ("execution_list_by_batch", (*(None,) * 6, PAGE, 0))])
-def test_runs_of_a_batch_are_one_range_of_ids(stack, history, name, more):
+@pytest.mark.parametrize("name", ["batch_states", "batch_runs", "execution_list_by_batch"])
+def test_runs_of_a_batch_are_one_range_of_ids(stack, history, name):
     """No row outside of the range is read."""
     ws, _, ids, _ = history
     first, last = ids[0], ids[1]
-    window = (LOWEST, HIGHEST) if name == "execution_list_by_batch" else ()
-    statement = bind(name, min(first, last), max(first, last), *window, ws, first[-16:], *more)
+    end = first[-16:]
+    more = {"batch_states": (ws, end), "batch_runs": (end,),
+            "execution_list_by_batch": (LOWEST, HIGHEST, ws, end, *(None,) * 6, PAGE, 0)}[name]
+    statement = bind(name, min(first, last), max(first, last), *more)
     read, scanned, _, _ = cost(stack, statement)
     between = int(stack.sql_one(f"SELECT COUNT(*) FROM executions WHERE id BETWEEN '{min(first, last)}' AND '{max(first, last)}'"))
     assert read <= between + 3, (read, between)
