@@ -160,6 +160,7 @@ bool run_form_read_payload(struct request *r, json_object *body, struct run_requ
     if (metadata && !json_object_is_type(metadata, json_type_object))
         return form_reject_value(r, "metadata", "an object");
     req->input = form_raw_member(r, body, "inputs");
+    r->inputs = (struct request_inputs){req->input.at, json_get(body, "inputs")};
     req->metadata = form_raw_member(r, body, "metadata");
     if (tags)
         req->tags = unique_tags(r, tags);
@@ -186,7 +187,7 @@ bool run_form_read(struct request *r, struct run_request *req)
 bool run_form_read_item(struct request *r, struct run_request *req)
 {
     json_object *body;
-    if (!request_json(r, &body))
+    if (!request_object(r, &body))
         return false;
     if (!form_members_are_known(r, body, RUN_MEMBERS " idempotency_key") || !read_members(r, body, req))
         return false;
@@ -200,6 +201,15 @@ bool run_form_read_item(struct request *r, struct run_request *req)
     return true;
 }
 
+/* The inputs of a body were parsed with it. */
+static enum err parse_inputs(struct request *r, struct span raw, json_object **inputs_r, const char **why_r)
+{
+    if (raw.at != r->inputs.at)
+        return json_parse(r, raw.at, raw.size, JSON_DEPTH_MAX, inputs_r, why_r);
+    *inputs_r = r->inputs.value;
+    return OK;
+}
+
 bool run_form_check_inputs(struct request *r, const struct run_request *req, const struct schema *schema)
 {
     static const char empty_object[] = "{}";
@@ -207,7 +217,7 @@ bool run_form_check_inputs(struct request *r, const struct run_request *req, con
     struct schema_problems found = {0};
     json_object *inputs;
     const char *why = "";
-    enum err e = json_parse(r, raw.at, raw.size, JSON_DEPTH_MAX, &inputs, &why);
+    enum err e = parse_inputs(r, raw, &inputs, &why);
     if (e == OK && !json_object_is_type(inputs, json_type_object)) {
         e = ERR_INVALID;
         why = "must be an object";

@@ -38,6 +38,8 @@ struct batch {
     /* `batch.key.key` is absent without an Idempotency-Key. */
     struct run_batch batch;
     bool repeated;
+    /* The id of the first item's run. */
+    id first;
     const struct span *items;
     /* Of each item, as JSON; absent: not decided. */
     struct span *results;
@@ -167,7 +169,7 @@ static struct run_request *item_run(struct batch *b, struct request *item, size_
         .kind = KIND_WORKFLOW,
         .is_item = true,
         .first_response.status = 202,
-        .execution_id = id_derive(&b->batch.batch_id, (unsigned)i),
+        .execution_id = id_sibling(&b->first, (unsigned)i),
         .workspace_id = b->batch.workspace_id,
         .principal_id = item->access.principal_id,
         .key_id = item->access.key_id,
@@ -254,7 +256,7 @@ static bool find_accepted(struct batch *b, size_t first, size_t n)
     if (batch_find(b->r->app->db, &b->batch.batch_id, first, n, found) != OK)
         return false;
     for (size_t k = 0; k < n; k++) {
-        id run = id_derive(&b->batch.batch_id, (unsigned)(first + k));
+        id run = id_sibling(&b->first, (unsigned)(first + k));
         b->accepted += found[k];
         if (found[k])
             result_run(b, first + k, &run, false);
@@ -365,6 +367,7 @@ static void give_up_items(struct batch *b)
 
 static int run_items(struct batch *b)
 {
+    b->first = id_derive(&b->batch.batch_id, 0);
     bool all = decide_items(b);
     b->r->batch = (int)b->accepted;
     if (!b->batch.key.key.at) {

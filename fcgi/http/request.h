@@ -34,6 +34,12 @@ struct query_item {
     const char *name, *value;
 };
 
+/* The inputs of a run as they stand in the body, and their parsed value (of the body's). */
+struct request_inputs {
+    const char *at;
+    json_object *value;
+};
+
 /* Why a request is rejected, for reply_problem(). */
 struct request_problem {
     /* 0: nothing is wrong. */
@@ -114,6 +120,7 @@ struct request {
     void (*after_reply)(struct request *r);
     /* For the access log: number of runs that were accepted in the same transaction. */
     int batch;
+    struct request_inputs inputs;
 };
 
 /* Creates a request from FastCGI's parameters (NULL-terminated; the pointer is kept), allocated from ctx, and

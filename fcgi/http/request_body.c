@@ -68,12 +68,14 @@ bool request_body_is_json(struct request *r)
 
 bool request_json(struct request *r, json_object **object_r)
 {
+    *object_r = NULL;
+    return r->body_size == 0 || (request_body_is_json(r) && request_object(r, object_r));
+}
+
+bool request_object(struct request *r, json_object **object_r)
+{
     const char *why;
     *object_r = NULL;
-    if (r->body_size == 0)
-        return true;
-    if (!request_body_is_json(r))
-        return false;
     if (json_parse(r, r->body, r->body_size, JSON_DEPTH_MAX, object_r, &why) != OK)
         return request_reject(r, 400, "invalid_json", "Invalid JSON: %s.", why);
     if (!json_object_is_type(*object_r, json_type_object))

@@ -7,15 +7,16 @@
 #include "base/clock.h"
 #include "base/sort.h"
 
+static const char hex_digits[] = "0123456789abcdef";
+
 static void id_format(const uint8_t b[16], id *out)
 {
-    static const char hex[] = "0123456789abcdef";
     char *p = out->text;
     for (int i = 0; i < 16; i++) {
         if (i == 4 || i == 6 || i == 8 || i == 10)
             *p++ = '-';
-        *p++ = hex[b[i] >> 4];
-        *p++ = hex[b[i] & 15];
+        *p++ = hex_digits[b[i] >> 4];
+        *p++ = hex_digits[b[i] & 15];
     }
     *p = '\0';
 }
@@ -63,11 +64,21 @@ id id_derive(const id *of, unsigned index)
     crypto_hash_sha256(hash, (const unsigned char *)of->text, ID_LENGTH);
     memcpy(b + 8, hash, 8);
     id_put_ms(b, id_ms(of));
-    b[6] = (uint8_t)(0x70 | ((index >> 10) & 0x0f));
-    b[7] = (uint8_t)(index >> 2);
-    b[8] = (uint8_t)(0x80 | (index & 3) << 4 | (b[8] & 0x0f));
-    id out;
-    id_format(b, &out);
+    b[6] = 0x70;
+    b[7] = 0;
+    b[8] = (uint8_t)(0x80 | (b[8] & 0x0f));
+    id first;
+    id_format(b, &first);
+    return id_sibling(&first, index);
+}
+
+id id_sibling(const id *derived, unsigned index)
+{
+    id out = *derived;
+    out.text[15] = hex_digits[(index >> 10) & 15];
+    out.text[16] = hex_digits[(index >> 6) & 15];
+    out.text[17] = hex_digits[(index >> 2) & 15];
+    out.text[19] = hex_digits[8 | (index & 3)];
     return out;
 }
 

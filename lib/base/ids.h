@@ -22,6 +22,8 @@ enum { ID_DERIVED_MAX = 1 << 14 };
  * millisecond. The ids of one `of` ascend by index, and their last ID_DERIVED_TAIL characters are equal. */
 id id_derive(const id *of, unsigned index);
 enum { ID_DERIVED_TAIL = 16 };
+/* The id number `index` of the same `of` as an id that was derived: id_derive() without its hash. */
+id id_sibling(const id *derived, unsigned index);
 /* Reads `size` bytes as a UUID of any version and folds upper case to lower. Returns false, and an empty
  * *id_r, if they are no UUID. */
 bool id_parse(const char *text, size_t size, id *id_r);

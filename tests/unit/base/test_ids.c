@@ -93,7 +93,7 @@ Test(ids, hashes_spread_over_a_small_table)
 
 Test(ids, derived_ids_are_repeatable_distinct_and_ascend)
 {
-    id of = id_new(), other = id_new(), before = {0};
+    id of = id_new(), other = id_new(), before = {0}, last = id_derive(&of, ID_DERIVED_MAX - 1);
     for (unsigned i = 0; i < ID_DERIVED_MAX; i++) {
         id one = id_derive(&of, i), again = id_derive(&of, i), elsewhere = id_derive(&other, i), parsed;
         cr_assert(id_equal(&one, &again), "%u", i);
@@ -103,6 +103,8 @@ Test(ids, derived_ids_are_repeatable_distinct_and_ascend)
         cr_assert(strchr("89ab", one.text[19]), "%s", one.text);
         cr_assert(id_compare(&before, &one) < 0, "%s is not behind %s", one.text, before.text);
         cr_assert_eq(id_ms(&one), id_ms(&of));
+        id sibling = id_sibling(&last, i);
+        cr_assert(id_equal(&sibling, &one), "%u", i);
         before = one;
     }
     id first = id_derive(&of, 0);
