@@ -1,11 +1,14 @@
-"""What the units of systemd give each server: a control group of the processor, and with MemoryMax a limit of memory for its master and all its
-processes together. Groups of version 2 or 1, below those of the tests, if they can be made; else RLIMIT_DATA, which holds for each process alone.
+"""What the units of systemd give each server: a control group of the processor (where one unit has a CPUWeight, all have a group), and with
+MemoryMax a limit of memory for its master and all its processes together. Groups of version 2 or 1, below those of the tests, if they can be made; else RLIMIT_DATA, which holds for each process alone.
 """
 import contextlib
 import os
 import pathlib
 
-SERVERS = ("api", "executor", "stream")
+SERVERS = ("mariadb", "redis", "nginx", "api", "executor", "stream")
+LIMITED = ("api", "executor", "stream")  # of memory
+UNIT = pathlib.Path(__file__).resolve().parents[2] / "etc/systemd/millrace-executor.service"
+WEIGHTS = {"executor": int(next(line for line in UNIT.read_text().splitlines() if line.startswith("CPUWeight=")).split("=")[1])}
 ROOT = pathlib.Path("/sys/fs/cgroup")
 
 
@@ -33,10 +36,14 @@ class Groups:
         groups = [self._group(processor[0], server)] if processor else []
         if not all((group / processor[1]).exists() for group in groups):
             groups = []  # version 2: the controller is not enabled for groups below that of the tests
+        for group in groups:
+            weight = WEIGHTS.get(server, 100)
+            (group / processor[1]).write_text(str(weight if processor[1] == "cpu.weight" else weight * 1024 // 100))
         if not groups:
             print(f"{server} has no control group of the processor: times beside attacks that compute say nothing")
-        before = ["prlimit", f"--data={self.bytes}"] if self.bytes and not memory else []
-        if self.bytes and memory:
+        limited = self.bytes and server in LIMITED
+        before = ["prlimit", f"--data={self.bytes}"] if limited and not memory else []
+        if limited and memory:
             self.memory[server] = self._group(memory[0], server)
             (self.memory[server] / memory[1]).write_text(str(self.bytes))
             groups.append(self.memory[server])
