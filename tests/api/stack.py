@@ -546,6 +546,18 @@ def suspend(pid):
     eventually(lambda: not alive(pid) or all(map(is_stopped, pathlib.Path(f"/proc/{pid}/task").glob("*"))), what=f"stop of {pid}")
 
 
+@contextlib.contextmanager
+def suspended(pids):
+    """The processes do nothing meanwhile."""
+    for pid in pids:
+        suspend(pid)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            kill(pid, signal.SIGCONT)
+
+
 def is_stopped(task):
     try:
         return (task / "stat").read_text().rsplit(")", 1)[1].split()[0] in "TtZX"
