@@ -21,7 +21,8 @@
 #include "fcgi/shared/busy_account.h"
 
 /* A slot's futex word holds the phase in its low bits and a generation above. The generation changes with
- * every request, so that a waiter never mistakes a later request's phase for its own. */
+ * every request, so that a waiter never mistakes a later request's phase for its own, and when the slot
+ * becomes due, so that its owner does not begin to sleep. */
 enum slot_phase {
     SLOT_FREE = 0,
     SLOT_FILLED = 1,
@@ -509,6 +510,7 @@ static void wake_next(struct accept_group *g)
     for (unsigned i = 0; i < g->slots_n; i++) {
         struct accept_slot *s = &g->slots[(g->next + i) % g->slots_n];
         if (phase_of(s) == SLOT_FILLED && s->due_ms <= now_ms) {
+            make_due(s); /* the owner, who may be this worker, may be about to sleep */
             wake_owner(s);
             return;
         }

@@ -51,6 +51,7 @@ static enum err lock_accounts(struct db_tx *tx, struct accept_batch *b)
             continue;
         if (unlocked && id_equal(&unlocked->req->workspace_id, &entry->req->workspace_id)) {
             entry->answer->verdict = unlocked->answer->verdict;
+            entry->answer->account_version = unlocked->answer->account_version;
             entry->unsettled = unlocked->unsettled;
         } else {
             e = decide_unlocked(tx, entry);
