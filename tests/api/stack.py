@@ -239,12 +239,12 @@ class Stack:
         such line. A server may write a line after what it reports can be seen elsewhere."""
         return eventually(lambda: [x for x in self.log(name)[since:].splitlines() if all(t in x for t in texts)], what=f"{texts} in the log of {name}")[-1]
 
-    def cli(self, *args, check=True, text=None):
+    def cli(self, *args, check=True, text=None, timeout=60):
         """Runs `millrace --json` and returns its parsed output. With check=False: (exit code, stdout, stderr)."""
         # no leak check: it takes four times as long as most commands, and matters for long-running processes only
         env = {**self.env, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
         done = subprocess.run([BIN / "millrace", "--json", *map(str, args)], env=env, input=text or "", text=True,
-                              capture_output=True, timeout=60)
+                              capture_output=True, timeout=timeout)
         if not check:
             return done.returncode, done.stdout, done.stderr
         assert done.returncode == 0, f"millrace {args}: exit {done.returncode}: {done.stderr}{done.stdout}"

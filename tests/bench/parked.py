@@ -20,12 +20,11 @@ import os
 import pathlib
 import signal
 import statistics
-import subprocess
 import sys
 import time
 
 import bench_stack
-from stack import BIN, eventually
+from stack import eventually
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "hostile"))
 from victim import Victim  # noqa: E402
@@ -128,8 +127,8 @@ def wake(stack, workspace, count, kill):
 
 def audit(stack):
     began = time.monotonic()
-    done = subprocess.run([BIN / "millrace", "--json", "audit"], env=stack.env, capture_output=True, text=True, timeout=1200)
-    return json.loads(done.stdout)["violations"], time.monotonic() - began
+    _, out, _ = stack.cli("audit", check=False, timeout=1200)
+    return json.loads(out)["violations"], time.monotonic() - began
 
 
 def victim_times(victim, samples):

@@ -27,7 +27,7 @@ import rows  # noqa: E402
 from bench import LUA, ROOT, Bench  # noqa: E402
 from purging import start_runs, CONNECTIONS  # noqa: E402
 from runs import OPEN  # noqa: E402
-from stack import BIN, eventually  # noqa: E402
+from stack import eventually  # noqa: E402
 
 WINDOW_S, WARM_S = 10, 120
 AUDIT_S = 1800          # of some millions of runs
@@ -127,11 +127,6 @@ def measure(bench, o, out):
     return lines
 
 
-def audit(stack):
-    done = subprocess.run([BIN / "millrace", "--json", "audit"], env=stack.env, capture_output=True, text=True, timeout=AUDIT_S)
-    return done.returncode, done.stdout, done.stderr
-
-
 def judge(lines, audit):
     lines = [line for line in lines if line["at_s"] >= WARM_S] or lines
     n = max(1, len(lines) // 6)
@@ -166,7 +161,7 @@ def main():
         bench.start()
         with open(o.json, "w") as out:
             lines = measure(bench, o, out)
-        result = judge(lines, audit(bench.stack))
+        result = judge(lines, bench.stack.cli("audit", check=False, timeout=AUDIT_S))
     finally:
         bench.close()
     print(json.dumps(result, indent=1))
