@@ -201,7 +201,7 @@ bool run_form_read_item(struct request *r, struct run_request *req)
     return true;
 }
 
-/* The inputs of a body were parsed with it. */
+/* Inputs that stand in the body were parsed with it. */
 static enum err parse_inputs(struct request *r, struct span raw, json_object **inputs_r, const char **why_r)
 {
     if (raw.at != r->inputs.at)

@@ -34,7 +34,7 @@ struct query_item {
     const char *name, *value;
 };
 
-/* The inputs of a run as they stand in the body, and their parsed value (of the body's). */
+/* The inputs of a run: where their text begins in the body, and their value, which the parsed body owns. */
 struct request_inputs {
     const char *at;
     json_object *value;

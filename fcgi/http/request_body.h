@@ -15,7 +15,7 @@ bool request_body_is_json(struct request *r) WARN_UNUSED;
  * anything else, or if its Content-Type is neither application/json nor, with a key header, curl's default
  * application/x-www-form-urlencoded, or names a charset other than UTF-8. */
 bool request_json(struct request *r, json_object **object_r) WARN_UNUSED;
-/* The same of a body whose Content-Type was looked at before. */
+/* Parses a body that is not empty as a JSON object, without a check of its Content-Type. */
 bool request_object(struct request *r, json_object **object_r) WARN_UNUSED;
 /* Waits for the request's turn (slow.h) if it has a body of more than SLOW_JSON_BYTES and at most `max`,
  * before that is read: nginx passes it on in many pieces, and the worker waits for each. False: the turn did

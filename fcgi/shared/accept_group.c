@@ -436,10 +436,12 @@ static void note_locked(struct accept_member *m, struct accept_slot *const *take
     m->locked_n = 0;
     for (size_t i = 0; i < n; i++) {
         uint64_t workspace = workspace_hash(&taken[i]->request);
-        size_t k = answers[i].verdict == RUN_ACCEPTED ? 0 : m->locked_n;
+        size_t k = 0;
+        if (answers[i].verdict != RUN_ACCEPTED)
+            continue;
         while (k < m->locked_n && m->locked[k] != workspace)
             k++;
-        if (answers[i].verdict == RUN_ACCEPTED && k == m->locked_n)
+        if (k == m->locked_n)
             m->locked[m->locked_n++] = workspace;
     }
 }

@@ -108,8 +108,9 @@ enum err batch_find(struct db *db, const id *batch, size_t first, size_t n, bool
     void *scratch = talloc_new(NULL);
     id *ids = talloc_array(scratch, id, n);
     struct db_rows *rows;
+    ids[0] = id_derive(batch, (unsigned)first);
     for (size_t i = 0; i < n; i++) {
-        ids[i] = id_derive(batch, (unsigned)(first + i));
+        ids[i] = id_sibling(&ids[0], (unsigned)(first + i));
         found[i] = false;
     }
     enum err e = batch_read_runs(db, scratch, &ids[0], &ids[n - 1], &rows);
