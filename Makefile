@@ -120,7 +120,7 @@ EXECUTOR_ROOMS := executor/cache executor/db_thread executor/context executor/io
                   executor/run/model executor/run/skill executor/lease executor/webhook executor/push executor/process
 
 USE.stream                := base service json mariadb redis account run store mcp session
-USE.runner                := base json
+USE.runner                := base service json
 USE.remote                := base json command
 USE.cli                   := $(LIB_ROOMS)
 
@@ -355,7 +355,7 @@ MAN8  := millrace-api millrace-executor millrace-runner millrace-stream
 install: all
 	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(UNITS_DIR) /etc/logrotate.d $(SYSUSERS_DIR) $(TMPFILES_DIR) $(SAMPLES_DIR) $(PREFIX)/lib/millrace)
 	install -m 0755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-	for u in etc/systemd/*.service etc/systemd/*.socket etc/systemd/*.timer; do sed 's|/usr/local/bin|$(PREFIX)/bin|' $$u >$(DESTDIR)$(UNITS_DIR)/$${u##*/}; done
+	for u in $(wildcard $(addprefix etc/systemd/*.,service socket timer slice)); do sed 's|/usr/local/bin|$(PREFIX)/bin|' $$u >$(DESTDIR)$(UNITS_DIR)/$${u##*/}; done
 	install -m 0644 etc/logrotate.d/millrace $(DESTDIR)/etc/logrotate.d/millrace
 	install -m 0644 etc/sysusers.d/millrace.conf $(DESTDIR)$(SYSUSERS_DIR)/millrace.conf
 	install -m 0644 etc/tmpfiles.d/millrace.conf $(DESTDIR)$(TMPFILES_DIR)/millrace.conf

@@ -85,6 +85,7 @@ int cmd_audit(struct cli *cli, int argc, char **argv)
     o.connections = (unsigned)connections;
     o.deadline_before_ms = clock_wall_ms() - grace_s * 1000;
     o.run_dir = cli->config->executor.run_dir;
+    o.runner_socket = cli->config->executor.runner_socket;
     o.config = cli->config;
     struct audit *a;
     enum err e = audit_run(cli->db, cli->redis, cli->ctx, &o, &a);

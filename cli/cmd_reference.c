@@ -59,7 +59,10 @@ static const struct program_page programs[] = {
      "SIGTERM: running steps finish within executor.grace_s, other runs are released to the queue. "
      "SIGUSR1: opens the log file again. SIGUSR2: writes the state of the processes to the log."},
     {"millrace-runner", "starts the command of a skill in a sandbox", "",
-     "Is started by millrace-executor, which describes the job on a pipe; it is not for other uses."},
+     "Is started for one command, whose job millrace-executor describes on a pipe; it is not for other uses. "
+     "With --listen PATH it starts itself for executors that connect to this Unix socket (the setting "
+     "executor.runner_socket), so that commands are in its control group and not in theirs. --check [UID] "
+     "tells which features of the sandbox this machine offers."},
     {"millrace-stream", "the daemon of Millrace that sends events of executions to clients", daemon_synopsis,
      "Serves event streams and waiting requests, which nginx passes to the Unix socket stream.socket of the "
      "settings. SIGTERM: closes all streams and ends; clients reconnect. SIGUSR1: opens the log file again. "

@@ -3,13 +3,16 @@
  *   millrace-runner                 reads the job as one line of JSON from standard input (job.h)
  *   millrace-runner --job FILE      reads the job from a file
  *   millrace-runner --check [UID]   reports which sandbox features are available (check.h)
+ *   millrace-runner --report [UID]  the same without the texts for people, on standard error
  *   millrace-runner --remove DIR    removes a run's folder, whatever the run created in it
+ *   millrace-runner --listen PATH   starts runners for executors that connect to a Unix socket (listen.h)
  *
  * Standard input stays open while the job runs: it is the lifeline. When it closes, the executor is dead
  * and all processes of the run are killed at once. The line "stop" stops the run, as SIGTERM does. With
  * --job there is no lifeline.
  *
  * Standard output gets one JSON object a line:
+ *   {"type":"accepted"}                               the job was read: first, once, without --job
  *   {"type":"started"}                                the command was executed
  *   {"type":"progress","percent":40,"message":"…"}    at most four a second: the newest
  *   {"type":"log","text":"…","omitted_bytes":n}       at most four a second, at most 16 KiB each
@@ -22,6 +25,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +38,7 @@
 #include "runner/check.h"
 #include "runner/init.h"
 #include "runner/job.h"
+#include "runner/listen.h"
 #include "runner/report.h"
 #include "runner/supervise.h"
 #include "runner/untrusted_dir.h"
@@ -86,6 +91,17 @@ static char *read_job_file(void *ctx, const char *path, size_t *size_r)
     return text;
 }
 
+/* False: the executor is dead, or has given the job to another runner, as it may until it reads this report.
+ * Whoever closes this standard input before it looks for the report learns the truth: if the input is open
+ * after the report was sent, the report is there. */
+static bool accept_job(void)
+{
+    struct pollfd owner = {.fd = STDIN_FILENO, .events = POLLIN};
+    if (!runner_report_send(runner_report_new("accepted")))
+        return false;
+    return poll(&owner, 1, 0) >= 0 && !(owner.revents & (POLLHUP | POLLERR));
+}
+
 static int run_job(void *ctx, const char *path)
 {
     struct runner_job *job;
@@ -98,13 +114,32 @@ static int run_job(void *ctx, const char *path)
     if (!text || runner_job_parse(ctx, text, size, &job, &why) != OK)
         return refuse_job(why);
     job->last |= path != NULL; /* nobody could send another one */
+    if (!path && !accept_job())
+        return 1;
     return runner_supervise(ctx, job, path ? -1 : STDIN_FILENO, received);
+}
+
+static int check_features(void *ctx, const char *how, const char *uid)
+{
+    if (strcmp(how, "--report") == 0 && !freopen("/dev/null", "w", stderr))
+        return 1;
+    return runner_check(ctx, (uid_t)strtoul(uid, NULL, 10));
+}
+
+static int remove_folder(const char *path)
+{
+    if (untrusted_dir_remove(path))
+        return 0;
+    fprintf(stderr, "millrace-runner: %s could not be removed\n", path);
+    return 1;
 }
 
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--init") == 0)
         return runner_init_main(argc, argv);
+    if (argc == 3 && strcmp(argv[1], "--listen") == 0)
+        return runner_listen(argv[2]);
     /* descriptors that the executor left open must not be inherited, above all not the lifeline of another
      * run */
     close_range(3, ~0U, 0);
@@ -114,12 +149,13 @@ int main(int argc, char **argv)
     int status = 2;
     if (argc == 1 || (argc == 3 && strcmp(argv[1], "--job") == 0))
         status = run_job(ctx, argc == 3 ? argv[2] : NULL);
-    else if (argc <= 3 && strcmp(argv[1], "--check") == 0)
-        status = runner_check(ctx, argc == 3 ? (uid_t)strtoul(argv[2], NULL, 10) : 0);
+    else if (argc <= 3 && (strcmp(argv[1], "--check") == 0 || strcmp(argv[1], "--report") == 0))
+        status = check_features(ctx, argv[1], argc == 3 ? argv[2] : "0");
     else if (argc == 3 && strcmp(argv[1], "--remove") == 0)
-        status = untrusted_dir_remove(argv[2]) ? 0 : 1;
+        status = remove_folder(argv[2]);
     else
-        fprintf(stderr, "usage: millrace-runner [--job FILE | --check [UID] | --remove DIR]\n");
+        fprintf(stderr, "usage: millrace-runner [--job FILE | --check [UID] | --report [UID] | --remove DIR "
+                        "| --listen PATH]\n");
     talloc_free(ctx);
     return status;
 }

@@ -5,8 +5,8 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +15,19 @@
 #include <talloc.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "service/spawn.h"
 #include "json/json.h"
 
-/* of one report; a runner that sends more is ended */
-enum { LINE_MAX_BYTES = 4 * 1024 * 1024 };
+enum {
+    /* of one report; a runner that sends more is ended */
+    LINE_MAX_BYTES = 4 * 1024 * 1024,
+    /* A runner that reports nothing for so long was not started, by a process that hangs. */
+    ACCEPT_MS = 5000,
+    /* libevent closes a pipe at its next turn. */
+    CLOSE_MS = 50,
+};
 
 /* path of millrace-runner */
 static char program[4096];
@@ -28,15 +36,21 @@ struct runner_process {
     struct executor *exec;
     struct runner_process_events events;
     void *arg;
+    /* 0: it is no child of this process */
     pid_t pid;
     int pid_fd;
     /* index in exec->uid_slots_taken; -1: none */
     int uid_slot;
     struct event *exit_event;
     struct bufferevent *stdin_pipe, *stdout_pipe;
+    /* Until its first report: the job, which a runner that has reported nothing has not begun. */
+    json_object *job;
+    /* Set while that is awaited from a runner that is no child. */
+    struct timer accept_timer;
     /* the final report */
     json_object *record;
-    bool stdout_ended, reaped;
+    /* `reaped` from the start if it is no child of this process */
+    bool stdout_ended, reaped, stopped;
     /* abandoned: the directory to remove after the end */
     char *remove_dir;
     /* of a warm runner, which removes it itself unless it is killed; otherwise NULL */
@@ -98,11 +112,19 @@ static void free_uid_slot(struct runner_process *r)
 
 /* --- reports --- */
 
+static void forget_job(struct runner_process *r)
+{
+    timer_clear(r->exec->timers, &r->accept_timer);
+    json_object_put(r->job);
+    r->job = NULL;
+}
+
 static void handle_report_line(struct runner_process *r, const char *line, size_t size)
 {
     void *scratch = talloc_new(NULL);
     json_object *o = NULL;
     const char *why, *type;
+    forget_job(r);
     if (json_parse_tolerant(scratch, line, size, JSON_DEPTH_MAX, &o, &why) != OK ||
         !(type = json_get_text(o, "type"))) {
         log_error("runner.protocol_error", "pid=%d", (int)r->pid);
@@ -157,14 +179,28 @@ static int runner_process_destroy(struct runner_process *r)
     if (r->pid_fd >= 0)
         close(r->pid_fd);
     free_uid_slot(r);
+    forget_job(r);
     json_object_put(r->record);
     return 0;
+}
+
+static bool start_as_child(struct runner_process *r);
+
+/* As a runner that has not begun its job. */
+static json_object *not_started_record(void)
+{
+    json_object *o = json_object_new_object();
+    json_object_object_add(o, "type", json_object_new_string("ended"));
+    json_object_object_add(o, "reason", json_object_new_string("internal"));
+    json_object_object_add(o, "detail", json_object_new_string("the runner could not be started"));
+    json_object_object_add(o, "started", json_object_new_boolean(false));
+    return o;
 }
 
 static void finish_runner(struct runner_process *r)
 {
     struct executor *exec = r->exec;
-    if (!r->stdout_ended || !r->reaped)
+    if (!r->stdout_ended || !r->reaped || (r->job && r->pid == 0 && start_as_child(r)))
         return;
     exec->active_runners--;
     free_uid_slot(r); /* before `ended`, which may start the next run */
@@ -210,35 +246,36 @@ static void on_stdin_event(struct bufferevent *to, short what, void *arg)
 
 /* --- the start --- */
 
-static pid_t spawn_runner(char *const argv[], int in, int out)
+/* Whether the last request to executor.runner_socket arrived; the log tells when that changes. */
+static bool is_served = true;
+
+static void note_request(const char *path, bool served)
 {
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t how;
-    sigset_t none, all;
-    pid_t pid = -1;
-    static const char search[] = "PATH=/usr/local/bin:/usr/bin:/bin";
-    char variable[sizeof search];
-    memcpy(variable, search, sizeof search);
-    char *environment[] = {variable, NULL};
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawn_file_actions_init(&files);
-    if (in >= 0)
-        posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);
+    if (served == is_served)
+        return;
+    is_served = served;
+    if (served)
+        log_info("runner.socket_answers", "socket=%s", path);
     else
-        posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    if (out >= 0)
-        posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
-    posix_spawnattr_init(&how);
-    posix_spawnattr_setsigmask(&how, &none);
-    posix_spawnattr_setsigdefault(&how, &all);
-    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    int failed = posix_spawn(&pid, program, &files, &how, argv, environment);
-    posix_spawnattr_destroy(&how);
-    posix_spawn_file_actions_destroy(&files);
-    if (failed)
-        log_error("runner.spawn_failed", "program=%s message=\"%s\"", program, strerror(failed));
-    return failed ? -1 : pid;
+        log_warn("runner.socket_failed", "socket=%s message=\"%s; the executor starts commands itself\"",
+                 path, strerror(errno));
+}
+
+pid_t runner_process_spawn_child(const char *const args[], int in, int out)
+{
+    pid_t pid = spawn_program(program, args, in, out);
+    if (pid < 0)
+        log_error("runner.spawn_failed", "program=%s message=\"%s\"", program, strerror(errno));
+    return pid;
+}
+
+pid_t runner_process_spawn(const struct config *config, const char *const args[], int in, int out)
+{
+    const char *path = config->executor.runner_socket;
+    bool served = *path && spawn_request_send(path, args, in, out);
+    if (*path)
+        note_request(path, served);
+    return served ? 0 : runner_process_spawn_child(args, in, out);
 }
 
 static struct bufferevent *new_pipe_event(struct runner_process *r, int fd, bool reads)
@@ -258,19 +295,27 @@ static struct bufferevent *new_pipe_event(struct runner_process *r, int fd, bool
     return b;
 }
 
+static bool watch_exit(struct runner_process *r)
+{
+    if (r->reaped)
+        return true;
+    r->pid_fd = pidfd_open(r->pid, 0);
+    r->exit_event =
+        r->pid_fd >= 0 ? event_new(r->exec->base, r->pid_fd, EV_READ | EV_PERSIST, on_runner_exit, r) : NULL;
+    return r->exit_event && event_add(r->exit_event, NULL) == 0;
+}
+
 static bool attach_pipes(struct runner_process *r, int to, int from)
 {
     r->stdin_pipe = new_pipe_event(r, to, false);
     r->stdout_pipe = new_pipe_event(r, from, true);
-    r->pid_fd = pidfd_open(r->pid, 0);
-    r->exit_event =
-        r->pid_fd >= 0 ? event_new(r->exec->base, r->pid_fd, EV_READ | EV_PERSIST, on_runner_exit, r) : NULL;
-    return r->stdin_pipe && r->stdout_pipe && r->exit_event && event_add(r->exit_event, NULL) == 0;
+    return watch_exit(r) && r->stdin_pipe && r->stdout_pipe;
 }
 
-static bool open_and_spawn(struct runner_process *r)
+/* `as_child`: in any case. */
+static bool open_and_spawn(struct runner_process *r, bool as_child)
 {
-    char *argv[] = {program, NULL};
+    static const char *const no_args[] = {NULL};
     int in[2], out[2];
     if (pipe2(in, O_CLOEXEC) != 0)
         return false;
@@ -279,12 +324,14 @@ static bool open_and_spawn(struct runner_process *r)
         close(in[1]);
         return false;
     }
-    r->pid = spawn_runner(argv, in[0], out[1]);
+    r->pid = as_child ? runner_process_spawn_child(no_args, in[0], out[1])
+                      : runner_process_spawn(r->exec->config, no_args, in[0], out[1]);
+    r->reaped = r->pid == 0; /* it is no child; its end is that of its output */
     close(in[0]);
     close(out[1]);
-    if (r->pid > 0 && attach_pipes(r, in[1], out[0]))
+    if (r->pid >= 0 && attach_pipes(r, in[1], out[0]))
         return true;
-    if (r->pid > 0) { /* the destructor closes its stdin, which ends it */
+    if (r->pid >= 0) { /* the destructor closes its stdin, which ends it */
         log_error("runner.watch_failed", "pid=%d message=\"%s\"", (int)r->pid, strerror(errno));
         return false;
     }
@@ -301,19 +348,81 @@ static void send_job(struct runner_process *r, json_object *job)
     bufferevent_write(r->stdin_pipe, "\n", 1);
 }
 
+static void close_pipes(struct runner_process *r)
+{
+    if (r->stdin_pipe)
+        bufferevent_free(r->stdin_pipe);
+    if (r->stdout_pipe)
+        bufferevent_free(r->stdout_pipe);
+    r->stdin_pipe = r->stdout_pipe = NULL;
+}
+
+/* The first runner has not read the job, and never will: its standard input is closed. False: the command
+ * shall not start, or cannot be started. */
+static bool start_as_child(struct runner_process *r)
+{
+    if (r->stopped || !executor_holds_lease(r->exec))
+        return false;
+    timer_clear(r->exec->timers, &r->accept_timer);
+    log_warn("runner.started_again", "message=\"the process at executor.runner_socket did not start it\"");
+    close_pipes(r);
+    if (!open_and_spawn(r, true)) {
+        if (!r->warm_dir)
+            r->record = not_started_record();
+        return false;
+    }
+    r->stdout_ended = false;
+    send_job(r, r->job);
+    return true;
+}
+
+static bool has_unread_report(struct runner_process *r)
+{
+    struct pollfd p = {.fd = bufferevent_getfd(r->stdout_pipe), .events = POLLIN};
+    return evbuffer_get_length(bufferevent_get_input(r->stdout_pipe)) > 0 || poll(&p, 1, 0) != 0;
+}
+
+static void on_accept_timeout(void *arg)
+{
+    struct runner_process *r = arg;
+    if (has_unread_report(r))
+        return;
+    if (r->stdin_pipe) { /* first its end is closed for sure; a runner that is started now finds that */
+        bufferevent_free(r->stdin_pipe);
+        r->stdin_pipe = NULL;
+        timer_set(r->exec->timers, &r->accept_timer, clock_boot_ms() + CLOSE_MS);
+        return;
+    }
+    if (start_as_child(r))
+        return;
+    r->stdout_ended = true;
+    forget_job(r);
+    finish_runner(r);
+}
+
+/* Keeps the job until the first report. */
+static void await_report(struct runner_process *r, json_object *job)
+{
+    r->job = json_object_get(job);
+    r->accept_timer = (struct timer){.fire = on_accept_timeout, .arg = r};
+    if (r->pid == 0)
+        timer_set(r->exec->timers, &r->accept_timer, clock_boot_ms() + ACCEPT_MS);
+}
+
 struct runner_process *runner_process_start(struct executor *exec, json_object *job,
                                             const struct runner_process_events *events, void *arg)
 {
     struct runner_process *r = talloc_zero(exec->process_ctx, struct runner_process);
     *r = (struct runner_process){.exec = exec, .events = *events, .arg = arg, .pid_fd = -1, .uid_slot = -1};
     talloc_set_destructor(r, runner_process_destroy);
-    if (!set_job_uid(r, job) || !open_and_spawn(r)) {
+    if (!set_job_uid(r, job) || !open_and_spawn(r, false)) {
         talloc_free(r);
         return NULL;
     }
     if (json_get_text(job, "warm_dir"))
         r->warm_dir = talloc_strdup(r, json_get_text(job, "warm_dir"));
     send_job(r, job);
+    await_report(r, job);
     exec->active_runners++;
     return r;
 }
@@ -328,6 +437,7 @@ void runner_process_next(struct runner_process *r, json_object *job,
 
 void runner_process_stop(struct runner_process *r, bool now)
 {
+    r->stopped = true;
     if (!r->stdin_pipe)
         return;
     if (!now) {
@@ -400,11 +510,10 @@ void run_dir_remove(struct executor *exec, const char *run_dir)
 {
     if (remove_plain_run_dir(run_dir))
         return;
-    char flag[] = "--remove";
-    char *dir = talloc_strdup(NULL, run_dir);
-    char *argv[] = {program, flag, dir, NULL};
-    pid_t pid = spawn_runner(argv, -1, -1);
-    talloc_free(dir);
+    const char *const args[] = {"--remove", run_dir, NULL};
+    pid_t pid = runner_process_spawn(exec->config, args, -1, -1);
+    if (pid == 0)
+        return; /* it says on its standard error what it could not remove */
     struct run_dir_removal *m = talloc_zero(exec->process_ctx, struct run_dir_removal);
     talloc_set_destructor(m, run_dir_removal_destroy);
     m->pid_fd = pid > 0 ? pidfd_open(pid, 0) : -1;

@@ -18,7 +18,8 @@ struct runner_process_events {
     void (*progress)(void *arg, int percent, const char *message);
     /* `omitted_bytes` of the output that followed the text are not reported */
     void (*log)(void *arg, const char *text, int64_t omitted_bytes);
-    /* Called once, last: the command, everything below it and the runner itself have exited. `record` is the
+    /* Called once, last: the command and everything below it have exited, unless the runner was killed, and
+     * then they are being killed; the runner has exited or is exiting. `record` is the
      * runner's final report (borrowed); NULL: it died without one. If the job has a warm_dir and `record` is
      * not NULL, the runner still lives, unless it dies meanwhile (runner_process_set_handle), and nothing is
      * called any more until runner_process_next or runner_process_set_events; the caller ends it with
@@ -58,3 +59,10 @@ void run_dir_remove(struct executor *exec, const char *run_dir);
 void runner_process_find_program(void);
 /* Its path. */
 const char *runner_process_program(void);
+/* Starts it with these arguments, NULL after the last, and these descriptors (service/spawn.h): by the
+ * process that listens at executor.runner_socket (millrace-runner --listen), or, if none does, as a child.
+ * Returns the pid of the child; 0: it is no child, and its end can be seen from its output only; -1: it was
+ * not started (logged). */
+pid_t runner_process_spawn(const struct config *config, const char *const args[], int in, int out);
+/* As a child in any case. -1: it was not started (logged). */
+pid_t runner_process_spawn_child(const char *const args[], int in, int out);

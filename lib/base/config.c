@@ -192,6 +192,10 @@ static const struct setting settings[] = {
              "name servers as ADDRESS or ADDRESS:PORT, comma-separated; empty: the system's"),
     TEXT_ROW(executor, run_dir, "/var/lib/millrace/runs",
              "parent folder of the working folders of skill runs"),
+    TEXT_ROW(
+        executor, runner_socket, "/run/millrace-runner/runner.sock",
+        "socket of `millrace-runner --listen`, which starts the commands of skills in a control group of "
+        "their own; empty, or if nobody listens there: the executor starts them itself"),
     NUMBER_ROW(executor, sandbox_uid_base, 200000, 1000, 4000000000,
                "first of the uids given to runners if the executor was started by root: each process takes "
                "max_active and twice warm_idle_max"),

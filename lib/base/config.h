@@ -27,7 +27,7 @@ struct config {
     } api;
     struct {
         const char *db_user, *db_password_file, *log_file, *outgoing_allow, *models_allow, *dns_servers,
-            *run_dir, *sandbox_accept_missing;
+            *run_dir, *runner_socket, *sandbox_accept_missing;
         int64_t processes, max_active, accept_latency_ms, queue_age_max_s, max_waiting, max_waiting_mib,
             memory_mib, max_http_in_flight, step_timeout_s, max_losses, stall_abort_s, grace_s,
             sandbox_uid_base, park_after_ms, lease_s, warm_idle_max, warm_idle_per_workspace, warm_idle_s,

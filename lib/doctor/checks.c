@@ -270,13 +270,13 @@ static char *check_cgroups(void *ctx, const struct doctor_facts *f)
 
 static char *check_processors(void *ctx, const struct doctor_facts *f)
 {
-    const char *groups = doctor_value(f, "host.kernel.sched_autogroup_enabled");
-    const char *own = doctor_value(f, "host.cpu_group");
-    if (!groups || !own || strcmp(groups, "1") != 0 || strcmp(own, "own") == 0)
+    const char *socket = doctor_value(f, "runner.socket");
+    if (!socket || strcmp(socket, "answers") == 0)
         return NULL;
-    return talloc_strdup(ctx,
-                         "the kernel gives each command of a skill as much of the processors as all of a "
-                         "service: the executor has no control group of cpu, and autogroups are on");
+    return talloc_asprintf(ctx,
+                           "executors start the commands of skills themselves, among the services, whose "
+                           "requests then wait for them: %s: %s",
+                           f->config->executor.runner_socket, socket);
 }
 
 /* --- MariaDB --- */
@@ -541,7 +541,8 @@ static const struct {
      "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1): the limits of the units need cpu, "
      "memory and pids"},
     {"sandbox.processors", DOCTOR_WARNING, check_processors,
-     "give the unit of the executor CPUWeight=100, or run sysctl -w kernel.sched_autogroup_enabled=0"},
+     "start millrace-runner.socket; in a container, where all commands have a share of their own, set "
+     "executor.runner_socket to nothing"},
     {"mariadb.answers", DOCTOR_ERROR, check_mariadb,
      "start MariaDB; check database.socket, admin.db_user and admin.db_password_file"},
     {"mariadb.version", DOCTOR_ERROR, check_mariadb_version, "use MariaDB 10.11.5 or later"},

@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/un.h>
 #include <talloc.h>
 #include <unistd.h>
 
@@ -108,33 +110,25 @@ static char *first_line(void *ctx, const char *path)
     return talloc_strdup(ctx, line);
 }
 
-/* Whether this process is in a control group of cpu. Only the quick form can tell: the unit starts it in its
- * group. */
-static void look_at_own_group(void *ctx, struct doctor_facts *f)
+/* Whether anybody listens where executors ask for runners. */
+static void look_at_runner_socket(void *ctx, struct doctor_facts *f)
 {
-    char line[4096] = "";
-    FILE *file = fopen("/proc/self/cgroup", "re");
-    bool found = false;
-    while (file && !found && fgets(line, sizeof line, file))
-        found = strncmp(line, "0::", 3) == 0;
-    if (file)
-        fclose(file);
-    line[strcspn(line, "\n")] = '\0';
-    if (!found || access("/sys/fs/cgroup/cgroup.controllers", R_OK) != 0)
-        return; /* version 1, or unknown */
-    char *path = line + 3;
-    for (found = false; !found && *path; *strrchr(path, '/') = '\0') {
-        const char *weight = talloc_asprintf(ctx, "/sys/fs/cgroup%s/cpu.weight", path);
-        found = access(weight, F_OK) == 0;
-    }
-    doctor_add_value(ctx, f, "host.cpu_group", found ? "own" : "none");
+    const char *path = f->config->executor.runner_socket;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    bool answers = fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+    if (*path && (answers || errno != EACCES))
+        doctor_add_value(ctx, f, "runner.socket", answers ? "answers" : strerror(errno));
+    if (fd >= 0)
+        close(fd);
 }
 
 static void look_at_kernel(void *ctx, struct doctor_facts *f, bool runs_skills)
 {
-    static const char *const names[] = {
-        "net/core/somaxconn", "user/max_user_namespaces", "kernel/unprivileged_userns_clone",
-        "kernel/apparmor_restrict_unprivileged_userns", "kernel/sched_autogroup_enabled"};
+    static const char *const names[] = {"net/core/somaxconn", "user/max_user_namespaces",
+                                        "kernel/unprivileged_userns_clone",
+                                        "kernel/apparmor_restrict_unprivileged_userns"};
     for (size_t i = 0; i < (runs_skills ? sizeof names / sizeof names[0] : 1); i++) {
         char *name = talloc_asprintf(ctx, "host.%s", names[i]);
         for (char *at = name; *at; at++)
@@ -203,7 +197,7 @@ void doctor_look_at_host(void *ctx, struct doctor_facts *f, enum doctor_program 
     if (program == DOCTOR_ALL)
         look_at_certificates(ctx, f);
     if (program == DOCTOR_EXECUTOR)
-        look_at_own_group(ctx, f);
+        look_at_runner_socket(ctx, f);
 }
 
 /* --- MariaDB --- */

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <talloc.h>
@@ -375,6 +376,26 @@ static bool is_executor(void *ctx, int pid)
     return got && strncmp(name, "millrace-execut", 15) == 0; /* the kernel keeps 15 characters */
 }
 
+/* The arguments of a process that follow its name, each with a zero byte; one more follows the last. */
+static const char *arguments(void *ctx, const char *pid)
+{
+    enum { ARGUMENTS_MAX = 4096 };
+    char *line = talloc_zero_size(ctx, ARGUMENTS_MAX + 2);
+    FILE *f = fopen(talloc_asprintf(ctx, "/proc/%s/cmdline", pid), "re");
+    size_t n = f ? fread(line, 1, ARGUMENTS_MAX, f) : 0;
+    if (f)
+        fclose(f);
+    return n ? line + strlen(line) + 1 : line;
+}
+
+/* Whether the process starts the runners of these executors. */
+static bool is_runner_starter(const struct audit_context *context, void *ctx, const char *pid)
+{
+    const char *args = arguments(ctx, pid);
+    return strcmp(args, "--listen") == 0 &&
+           strcmp(args + strlen(args) + 1, context->options->runner_socket) == 0;
+}
+
 /* The runner of a warm skill that waits for its next job holds its folder open and locked. */
 static bool is_warm_runner(const struct audit_context *context, void *ctx, const char *pid)
 {
@@ -397,7 +418,8 @@ static void add_thread_children(struct audit_context *context, void *ctx, int pi
 {
     char *place = NULL;
     for (char *child = strtok_r(children, " \n", &place); child; child = strtok_r(NULL, " \n", &place)) {
-        if (!is_warm_runner(context, ctx, child))
+        /* an executor that starts has the sandbox looked at */
+        if (!is_warm_runner(context, ctx, child) && strcmp(arguments(ctx, child), "--report") != 0)
             add_violation(context, talloc_asprintf(ctx, "pid %d", pid),
                           talloc_asprintf(ctx, "has the child process %s", child));
     }
@@ -421,8 +443,19 @@ static void add_children(struct audit_context *context, void *ctx, int pid)
         closedir(threads);
 }
 
+static void check_runner_starters(struct audit_context *context, void *scratch)
+{
+    DIR *all = opendir("/proc");
+    for (struct dirent *d; all && (d = readdir(all));)
+        if (d->d_name[0] >= '1' && d->d_name[0] <= '9' && is_runner_starter(context, scratch, d->d_name))
+            add_children(context, scratch, (int)strtol(d->d_name, NULL, 10));
+    if (all)
+        closedir(all);
+}
+
 static enum err check_processes(struct audit_context *context, void *scratch)
 {
+    check_runner_starters(context, scratch);
     char host[256] = "";
     gethostname(host, sizeof host - 1);
     struct db_value arg = db_text(host);
@@ -555,7 +588,7 @@ static const struct audit_rule checks[] = {
      .at_rest = true},
     {8, "claims", "no lock of an idempotency key is left over", .inspect = check_cache_locks,
      .at_rest = true},
-    {8, "processes", "executors have no child processes but waiting warm skills", .inspect = check_processes,
+    {8, "processes", "no command of a skill is left over but warm ones that wait", .inspect = check_processes,
      .at_rest = true},
     {8, "folders", "no staged directory is left over", .inspect = check_folders, .at_rest = true},
 };

@@ -20,6 +20,8 @@ struct audit_options {
     bool at_rest;
     /* At rest: the directory of skill runs, which must be empty. */
     const char *run_dir;
+    /* executor.runner_socket */
+    const char *runner_socket;
     /* Invariant 9: the directory of the blobs, readable by this process. */
     const struct config *config;
     /* The files were copied after the rows, as for a backup: there may be blobs that have no row. */

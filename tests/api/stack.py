@@ -29,7 +29,7 @@ from openapi import DOCUMENT
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("MILLRACE_BIN", ROOT / "bin"))
-SERVERS = ("mariadb", "redis", "api", "executor", "stream", "nginx")
+SERVERS = ("mariadb", "redis", "api", "runner", "executor", "stream", "nginx")
 TERMINAL = ("success", "failed", "stopped")
 ALL_SCOPES = ",".join((
     "workflows:read", "workflows:write", "workflows:execute", "skills:read", "skills:execute", "executions:read",
@@ -194,6 +194,12 @@ class Stack:
     def children(self, name):
         """Process ids of the server's direct children: the workers of the API pool, the executor processes."""
         return children_of(self.pid(name))
+
+    def runners(self):
+        """Of the commands that run now, and of warm ones that wait: children of the server that starts them, or of executors."""
+        starter = self.pid("runner")
+        parents = self.children("executor") + ([starter] if starter else [])
+        return [p for parent in parents for p in children_of(parent) if b"millrace-runner" in command_of(p)]
 
     def kill_server(self, name, with_children=False):
         """Sends SIGKILL and returns when the process has ended."""
@@ -523,6 +529,13 @@ def children_of(pid):
         return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+
+
+def command_of(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def alive(pid):

@@ -358,7 +358,7 @@ def test_killed_runner_fails_its_run(stack, workspace, space):
     probe(workspace, FORKER, argv=("python3", "./main.py", mark))
     id = space.started("probe")
     eventually(lambda: sleepers(mark) and space.logs(id) == "up\n", what="a running command")
-    runner, = [p for e in stack.children("executor") for p in children_of(e) if descendants(p) & set(sleepers(mark))]
+    runner, = [p for p in stack.runners() if descendants(p) & set(sleepers(mark))]
     kill(runner, 9)
     x = space.finished(id)
     assert (x["state"], x["failure_reason"]) == ("failed", "internal")

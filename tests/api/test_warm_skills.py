@@ -52,15 +52,6 @@ def seen(space, name, **inputs):
     return x["outputs"]["seen"]
 
 
-def runners(stack):
-    def name(pid):
-        try:
-            return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            return b""
-    return [p for e in stack.children("executor") for p in children_of(e) if b"millrace-runner" in name(p)]
-
-
 def folders(stack):
     return [p.name for p in (stack.dir / "data/runs").iterdir()]
 
@@ -186,26 +177,26 @@ def test_a_stop_ends_one_job_and_no_other(stack, space):
 
 
 def test_idle_processes_of_a_workspace_are_bounded(stack, space):
-    before = len(runners(stack))
+    before = len(stack.runners())
     ids = [space.started("probe", {"name": n, "sleep": 1}) for n in "abcd"]
     assert [space.finished(id)["state"] for id in ids] == ["succeeded"] * 4
-    eventually(lambda: len(runners(stack)) <= before + 2, what="the end of two idle processes")
+    eventually(lambda: len(stack.runners()) <= before + 2, what="the end of two idle processes")
 
 
 def test_an_idle_process_that_is_killed_is_replaced(stack, space):
-    before = set(runners(stack))
+    before = set(stack.runners())
     assert seen(space, "a") == ["a"]
-    runner, = set(runners(stack)) - before
+    runner, = set(stack.runners()) - before
     kill(runner, signal.SIGKILL)
     assert seen(space, "b") == ["b"]
-    eventually(lambda: len([f for f in folders(stack) if f.startswith("warm.")]) == len(runners(stack)), what="removal of its folder")
+    eventually(lambda: len([f for f in folders(stack) if f.startswith("warm.")]) == len(stack.runners()), what="removal of its folder")
 
 
 def new_runner(stack, space):
     """The runner that is idle after a first job."""
-    before = set(runners(stack))
+    before = set(stack.runners())
     assert seen(space, "a") == ["a"]
-    runner, = set(runners(stack)) - before
+    runner, = set(stack.runners()) - before
     return runner
 
 
@@ -286,19 +277,19 @@ def test_a_killed_executor_leaves_no_process_and_no_folder(stack, space):
     id = space.started("probe", {"name": "b", "log": "up", "sleep": 60})
     eventually(lambda: space.logs(id) == "up\n", 20, "a running job")
     executor, = stack.children("executor")
-    old, attempt = runners(stack), int(stack.sql_one(f"SELECT attempt FROM executions WHERE id = '{id}'"))
+    old, attempt = stack.runners(), int(stack.sql_one(f"SELECT attempt FROM executions WHERE id = '{id}'"))
     kill(executor, signal.SIGKILL)
     eventually(lambda: not any(pathlib.Path(f"/proc/{p}").exists() for p in old), 15, "the end of the runners")
     eventually(lambda: int(stack.sql_one(f"SELECT attempt FROM executions WHERE id = '{id}'")) > attempt, 60, "the next attempt")
     assert space.client.post(f"{space.path}/executions/{id}/cancel").status_code == 200
     assert seen(space, "c") == ["c"]
-    eventually(lambda: all(f.startswith("warm.") for f in folders(stack)) and len(folders(stack)) == len(runners(stack)), 20,
+    eventually(lambda: all(f.startswith("warm.") for f in folders(stack)) and len(folders(stack)) == len(stack.runners()), 20,
                "removal of the folders")
 
 
 def test_a_stopping_executor_ends_the_waiting_processes(stack, space):
     assert seen(space, "a") == ["a"]
-    old = runners(stack)
+    old = stack.runners()
     stack.restart_server("executor")
     assert old and not any(pathlib.Path(f"/proc/{p}").exists() for p in old)
     assert not re.search(r"warm\.died", stack.log("executor").rpartition("executor.stopping")[2])

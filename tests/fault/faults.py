@@ -114,12 +114,14 @@ class Faults:
 
     def runner(self):
         """Kills one active runner, if there is one. Its run fails, because the outcome of the command is unknown."""
-        for executor in self.stack.children("executor"):
-            for pid in children_of(executor):
-                if b"millrace-runner" in read(f"/proc/{pid}/cmdline"):
-                    kill(pid, signal.SIGKILL)
-                    self.book.count("runners killed")
-                    return
+        for pid in self.stack.runners():
+            kill(pid, signal.SIGKILL)
+            self.book.count("runners killed")
+            return
+
+    def runner_starter(self):
+        """The process that starts runners. Executors start them themselves meanwhile, and those that run go on."""
+        self.restart("runner", self.excused("runner"), self.rng.uniform(0, 1))
 
     def executor_hangs_past_its_lease(self):
         """In the background, so that other faults are injected in the same time."""
@@ -331,7 +333,7 @@ class Faults:
             thread.join()
 
 
-KINDS = ("api_worker", "api_workers_all", "api_master", "api_rolling", "nginx", "nginx_reload", "stream", "runner", "runner", "executor_process",
+KINDS = ("api_worker", "api_workers_all", "api_master", "api_rolling", "nginx", "nginx_reload", "stream", "runner", "runner", "runner_starter", "executor_process",
          "executor_processes_all", "executor_master", "executor_rolling", "executor_hangs_past_its_lease",
          "executor_hangs_for_a_moment", "redis", "redis_without_data", "redis_emptied", "redis_connections_cut",
          "redis_cut_in_mid_reply", "redis_stalls", "mariadb", "mariadb_connections_cut", "mariadb_cut_in_mid_packet",

@@ -1,14 +1,15 @@
-"""What the units of systemd give each server: a control group of the processor (where one unit has a CPUWeight, all have a group), and with
-MemoryMax a limit of memory for its master and all its processes together. Groups of version 2 or 1, below those of the tests, if they can be made; else RLIMIT_DATA, which holds for each process alone.
+"""What the units of systemd give the servers: a control group of the processor for all services (system.slice) and one with the weight of
+millrace_commands.slice for the commands of skills, beside each other; and with MemoryMax a limit of memory for each server's master and all its
+processes together. Groups of version 2 or 1, below those of the tests, if they can be made; else RLIMIT_DATA, which holds for each process alone.
 """
 import contextlib
 import os
 import pathlib
 
-SERVERS = ("mariadb", "redis", "nginx", "api", "executor", "stream")
-LIMITED = ("api", "executor", "stream")  # of memory
-UNIT = pathlib.Path(__file__).resolve().parents[2] / "etc/systemd/millrace-executor.service"
-WEIGHTS = {"executor": int(next(line for line in UNIT.read_text().splitlines() if line.startswith("CPUWeight=")).split("=")[1])}
+SERVERS = ("mariadb", "redis", "nginx", "api", "runner", "executor", "stream")
+LIMITED = ("api", "runner", "executor", "stream")  # of memory
+SLICE = pathlib.Path(__file__).resolve().parents[2] / "etc/systemd/millrace_commands.slice"
+WEIGHTS = {"services": 100, "commands": int(next(line for line in SLICE.read_text().splitlines() if line.startswith("CPUWeight=")).split("=")[1])}
 ROOT = pathlib.Path("/sys/fs/cgroup")
 
 
@@ -33,11 +34,12 @@ class Groups:
     def prefix(self, server):
         """The beginning of a command that starts the server in its groups."""
         processor, memory = parent("cpu", "cpu.shares", "cpu.weight"), parent("memory", "memory.limit_in_bytes", "memory.max")
-        groups = [self._group(processor[0], server)] if processor else []
+        kind = "commands" if server == "runner" else "services"
+        groups = [self._group(processor[0], kind)] if processor else []
         if not all((group / processor[1]).exists() for group in groups):
             groups = []  # version 2: the controller is not enabled for groups below that of the tests
         for group in groups:
-            weight = WEIGHTS.get(server, 100)
+            weight = WEIGHTS[kind]
             (group / processor[1]).write_text(str(weight if processor[1] == "cpu.weight" else weight * 1024 // 100))
         if not groups:
             print(f"{server} has no control group of the processor: times beside attacks that compute say nothing")

@@ -6,7 +6,7 @@ from stack import children_of
 
 def commands(stack):
     """The states of the processes in this stack's sandboxes, without process 1 of each."""
-    found, pids = [], [p for e in stack.children("executor") for p in children_of(e)]
+    found, pids = [], stack.runners()
     while pids:
         pid = pids.pop()
         try:

@@ -83,6 +83,7 @@ class Box:
         p = self.spawn(within)
         p.stdin.write(json.dumps(job) + "\n")
         p.stdin.flush()
+        assert json.loads(p.stdout.readline()) == {"type": "accepted"}
         return p
 
     def finish(self, p):
@@ -503,6 +504,24 @@ def test_term_reaches_the_whole_tree_and_leaves_time(box):
     assert (ended["reason"], ended["exit_code"]) == ("stopped", 0)
     assert "0 says goodbye" in box.log(job)
     assert ended["wallclock_ms"] < 1000 * PATIENCE_S, "the grace period did not pass"
+
+
+def test_a_job_whose_owner_has_gone_is_not_begun(box):
+    """The request for the runner may have waited; meanwhile the executor has died, or has given the job to another runner."""
+    for keeps_output in (False, True):
+        p = box.spawn()
+        os.kill(p.pid, signal.SIGSTOP)
+        job = box.job(box.python("open('outputs/began', 'w')"))
+        p.stdin.write(json.dumps(job) + "\n")
+        p.stdin.close()
+        if not keeps_output:
+            p.stdout.close()
+        os.kill(p.pid, signal.SIGCONT)
+        assert p.wait(PATIENCE_S) == 1
+        assert not pathlib.Path(job["run_dir"]).exists()
+        if keeps_output:
+            p.stdout.close()
+        p.stderr.close()
 
 
 def test_stop_by_the_lifeline(box):

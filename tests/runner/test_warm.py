@@ -30,10 +30,12 @@ class WarmBox(Box):
 
     def send(self, job):
         """Gives a job to the process, which is started for the first one. Returns the record of its end, with outputs and log."""
-        if not self.p:
+        first = not self.p
+        if first:
             self.p = self.spawn()
         self.p.stdin.write(json.dumps(job) + "\n")
         self.p.stdin.flush()
+        assert not first or json.loads(self.line(PATIENCE_S)) == {"type": "accepted"}
 
     def line(self, seconds):
         """One record, which must come within the time. Nothing was read ahead: the pipe is read byte by byte."""

@@ -1,0 +1,75 @@
+#define _GNU_SOURCE
+#include "runner/listen.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "service/spawn.h"
+#include "service/unix_listener.h"
+
+/* Executors start a few commands at one time (executor/io/spawn_limiter.h); there may be 64 processes. */
+enum { BACKLOG = 1024, RETRY_MS = 100 };
+
+static void serve(const char *program, int connection)
+{
+    static struct spawn_request r;
+    if (!spawn_request_receive(connection, &r)) {
+        if (errno != ENODATA)
+            log_warn("runner.request_failed", "message=\"%s\"", strerror(errno));
+        return;
+    }
+    pid_t pid = spawn_program(program, r.args, r.in, r.out);
+    if (pid < 0)
+        log_error("runner.spawn_failed", "program=%s message=\"%s\"", program, strerror(errno));
+    if (r.in >= 0)
+        close(r.in);
+    if (r.out >= 0)
+        close(r.out);
+}
+
+/* Another user's executor, which is root, would get runners that cannot do what its jobs want. */
+static bool is_own_user(int connection)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    return getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == geteuid();
+}
+
+static void accept_one(const char *program, int listener)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0) {
+        if (is_own_user(fd))
+            serve(program, fd);
+        close(fd);
+    } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+        log_error("runner.accept_failed", "message=\"%s\"", strerror(errno));
+        poll(NULL, 0, RETRY_MS);
+    }
+}
+
+int runner_listen(const char *path)
+{
+    struct unix_listener listener;
+    static const struct rlimit none = {0, 0};
+    char program[4096];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    (void)setrlimit(RLIMIT_CORE, &none); /* inputs of runs are in the memory of runners */
+    if (n < 0 || log_open("runner", NULL, LOG_LEVEL_INFO) != OK ||
+        !unix_listener_open(&listener, path, 0600, BACKLOG))
+        return 1;
+    program[n] = '\0';
+    signal(SIGCHLD, SIG_IGN); /* nobody waits for the children */
+    log_info("runner.listening", "socket=%s", path);
+    for (;;) {
+        struct pollfd p = {.fd = listener.fd, .events = POLLIN};
+        if (poll(&p, 1, -1) > 0)
+            accept_one(program, listener.fd);
+    }
+}
