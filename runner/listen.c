@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -54,6 +55,43 @@ static void accept_one(const char *program, int listener)
     }
 }
 
+/* --- the end --- */
+
+static volatile sig_atomic_t is_ending;
+
+static void note_end(int signal_number)
+{
+    (void)signal_number;
+    is_ending = 1;
+}
+
+/* Process 1 of a container has no default actions: the signals would not end it. They arrive only while it
+ * waits for a request, with the mask that this returns. */
+static sigset_t catch_end_signals(void)
+{
+    const struct sigaction action = {.sa_handler = note_end};
+    sigset_t ends, others;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    sigprocmask(SIG_BLOCK, &ends, &others);
+    sigdelset(&others, SIGTERM);
+    sigdelset(&others, SIGINT);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    return others;
+}
+
+static void end(const struct unix_listener *listener)
+{
+    unix_listener_unlink(listener);
+    close(listener->fd); /* executors start commands themselves from now on */
+    log_info("runner.stopping", "socket=%s", listener->path);
+    if (getpid() == 1) /* its end would be that of all processes of the container */
+        while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+            ;
+}
+
 int runner_listen(const char *path)
 {
     struct unix_listener listener;
@@ -66,10 +104,13 @@ int runner_listen(const char *path)
         return 1;
     program[n] = '\0';
     signal(SIGCHLD, SIG_IGN); /* nobody waits for the children */
+    sigset_t others = catch_end_signals();
     log_info("runner.listening", "socket=%s", path);
-    for (;;) {
+    while (!is_ending) {
         struct pollfd p = {.fd = listener.fd, .events = POLLIN};
-        if (poll(&p, 1, -1) > 0)
+        if (ppoll(&p, 1, NULL, &others) > 0)
             accept_one(program, listener.fd);
     }
+    end(&listener);
+    return 0;
 }

@@ -541,8 +541,8 @@ static const struct {
      "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1): the limits of the units need cpu, "
      "memory and pids"},
     {"sandbox.processors", DOCTOR_WARNING, check_processors,
-     "start millrace-runner.socket; in a container, where all commands have a share of their own, set "
-     "executor.runner_socket to nothing"},
+     "start millrace-runner.socket, or in containers the service `runner`; if commands shall run among the "
+     "services, set executor.runner_socket to nothing"},
     {"mariadb.answers", DOCTOR_ERROR, check_mariadb,
      "start MariaDB; check database.socket, admin.db_user and admin.db_password_file"},
     {"mariadb.version", DOCTOR_ERROR, check_mariadb_version, "use MariaDB 10.11.5 or later"},

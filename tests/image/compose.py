@@ -58,7 +58,7 @@ def options(service, once):
         for one in values:
             out.extend([option, str(one)])
     for key, option in (("user", "--user"), ("pull_policy", "--pull"), ("mem_limit", "--memory"), ("pids_limit", "--pids-limit"),
-                        ("stop_signal", "--stop-signal")):
+                        ("cpu_shares", "--cpu-shares"), ("oom_score_adj", "--oom-score-adj"), ("stop_signal", "--stop-signal")):
         if key in keys:
             each(option, [keys.pop(key)])
     for key, option in (("cap_drop", "--cap-drop"), ("cap_add", "--cap-add"), ("security_opt", "--security-opt"), ("tmpfs", "--tmpfs")):
