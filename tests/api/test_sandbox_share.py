@@ -58,20 +58,24 @@ def test_commands_of_one_workspace_leave_a_quarter_to_others(stack):
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user needs no uid of a slot")
 def test_an_executor_names_what_the_sandbox_lacks(stack, workspace, client, tmp_path):
     for program in BIN.iterdir():
-        if program.name != "millrace-executor":
+        if program.name != "millrace-runner":
             os.symlink(program, tmp_path / program.name)
-    wrapper = tmp_path / "millrace-executor"
-    wrapper.write_text(f"#!/bin/sh\nexec setpriv --bounding-set -setuid --inh-caps -setuid {BIN}/millrace-executor \"$@\"\n")
+    wrapper = tmp_path / "millrace-runner"  # the process that starts runners, and so they themselves
+    wrapper.write_text(f"#!/bin/sh\nexec setpriv --bounding-set -setuid --inh-caps -setuid {BIN}/millrace-runner \"$@\"\n")
     wrapper.chmod(0o755)
     plain, shown = stack.env["MILLRACE_BIN"], r'sandbox\.unavailable piece=slot_uid message="[^"]+" remedy="[^"]*CAP_SETUID[^"]*"'
     assert "sandbox.unavailable" not in stack.log("executor")
     stack.stop_server("executor")
+    stack.stop_server("runner")
     stack.env["MILLRACE_BIN"] = str(tmp_path)
     try:
+        stack.start_server("runner")
         stack.start_server("executor")
         eventually(lambda: re.search(shown, stack.log("executor")), 30, "the report of the check")
         assert client.finished(client.started(workspace.put_workflow(PURE)))["status"] == "success", "others are served"
     finally:
         stack.stop_server("executor")
+        stack.stop_server("runner")
         stack.env["MILLRACE_BIN"] = plain
+        stack.start_server("runner")
         stack.start_server("executor")

@@ -879,6 +879,8 @@ def test_check_names_causes_and_remedies(box):
     p = subprocess.run(["setpriv", "--bounding-set", "-setuid", "--inh-caps", "-setuid", box.binary, "--check", "65534"], capture_output=True, text=True)
     [cause] = json.loads(p.stdout)["causes"]
     assert p.returncode == 4 and cause["piece"] == "slot_uid" and "CAP_SETUID" in cause["remedy"], p.stdout
+    quiet = subprocess.run([*p.args[:-2], "--report", "65534"], capture_output=True, text=True)
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (4, p.stdout, "")
 
 
 def test_remove_takes_what_was_built_to_resist(box):
