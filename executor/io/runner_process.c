@@ -312,6 +312,13 @@ static bool attach_pipes(struct runner_process *r, int to, int from)
     return watch_exit(r) && r->stdin_pipe && r->stdout_pipe;
 }
 
+/* Nothing tells when this child ends: it ends now. */
+static void end_child(pid_t pid)
+{
+    if (pid > 0 && kill(pid, SIGKILL) == 0)
+        waitpid(pid, NULL, 0);
+}
+
 /* `as_child`: in any case. */
 static bool open_and_spawn(struct runner_process *r, bool as_child)
 {
@@ -331,8 +338,9 @@ static bool open_and_spawn(struct runner_process *r, bool as_child)
     close(out[1]);
     if (r->pid >= 0 && attach_pipes(r, in[1], out[0]))
         return true;
-    if (r->pid >= 0) { /* the destructor closes its stdin, which ends it */
+    if (r->pid >= 0) { /* the destructor closes the pipes; it has no job yet */
         log_error("runner.watch_failed", "pid=%d message=\"%s\"", (int)r->pid, strerror(errno));
+        end_child(r->pid);
         return false;
     }
     close(in[1]);
@@ -393,10 +401,7 @@ static void on_accept_timeout(void *arg)
         timer_set(r->exec->timers, &r->accept_timer, clock_boot_ms() + CLOSE_MS);
         return;
     }
-    if (start_as_child(r))
-        return;
-    r->stdout_ended = true;
-    forget_job(r);
+    r->stdout_ended = true; /* nothing of it is of use any more */
     finish_runner(r);
 }
 
@@ -521,6 +526,7 @@ void run_dir_remove(struct executor *exec, const char *run_dir)
         m->pid_fd >= 0 ? event_new(exec->base, m->pid_fd, EV_READ | EV_PERSIST, on_run_dir_removed, m) : NULL;
     if (!m->exit_event || event_add(m->exit_event, NULL) != 0) {
         log_warn("runner.remove_failed", "dir=%s", run_dir);
+        end_child(pid);
         talloc_free(m);
     }
 }

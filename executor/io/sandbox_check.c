@@ -44,10 +44,13 @@ static size_t read_until_end(int fd, char *text, size_t size)
 {
     int64_t until = clock_boot_ms() + CHECK_MS;
     size_t used = 0;
-    for (ssize_t n = 1; n > 0 && used<size; used += n> 0 ? (size_t)n : 0) {
+    while (used < size) {
         struct pollfd p = {.fd = fd, .events = POLLIN};
         int64_t left = until - clock_boot_ms();
-        n = left > 0 && poll(&p, 1, (int)left) > 0 ? read(fd, text + used, size - used) : 0;
+        ssize_t n = left > 0 && poll(&p, 1, (int)left) > 0 ? read(fd, text + used, size - used) : 0;
+        if (n <= 0)
+            break;
+        used += (size_t)n;
     }
     return used;
 }

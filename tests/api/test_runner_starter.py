@@ -2,6 +2,7 @@
 import array
 import contextlib
 import os
+import resource
 import signal
 import socket
 
@@ -124,6 +125,21 @@ def test_one_that_hangs_costs_a_command_some_seconds(stack, workspace, space):
         while part := os.read(pipe, 65536):
             job += part
         assert job.count(b"\n") == 1, "and the end: whoever reads the job now finds that its owner has gone"
+
+
+def test_a_runner_that_cannot_be_started_either_ends_the_run(stack, workspace, space):
+    again, executor = logged(stack, "runner.started_again"), stack.children("executor")[0]
+    files = resource.prlimit(executor, resource.RLIMIT_NOFILE)
+    with another_listener(stack) as (take, _):
+        id = space.started("probe", {})
+        take()
+        resource.prlimit(executor, resource.RLIMIT_NOFILE, (3, files[1]))
+        try:
+            eventually(lambda: logged(stack, "runner.started_again") > again, what="the other runner")
+            x = space.finished(id)
+        finally:
+            resource.prlimit(executor, resource.RLIMIT_NOFILE, files)
+    assert (x["state"], x["failure_reason"]) == ("failed", "internal")
 
 
 def test_a_listener_that_answers_nothing_delays_no_step_of_others(stack, workspace, space):
