@@ -10,12 +10,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "runner/command_groups.h"
 #include "service/spawn.h"
 #include "service/unix_listener.h"
 
 /* Executors start a few commands at one time (executor/io/spawn_limiter.h); there may be 64 processes. */
 enum { BACKLOG = 1024, RETRY_MS = 100 };
+
+static struct command_groups groups;
+
+/* `--workspace ID` before the arguments is for this process. */
+static pid_t start(const char *program, const struct spawn_request *r)
+{
+    const char *const *args = r->args, *workspace = NULL;
+    if (args[0] && args[1] && strcmp(args[0], "--workspace") == 0) {
+        workspace = args[1];
+        args += 2;
+    }
+    return command_groups_spawn(&groups, workspace, program, args, r->in, r->out);
+}
 
 static void serve(const char *program, int connection)
 {
@@ -25,7 +40,7 @@ static void serve(const char *program, int connection)
             log_warn("runner.request_failed", "message=\"%s\"", strerror(errno));
         return;
     }
-    pid_t pid = spawn_program(program, r.args, r.in, r.out);
+    pid_t pid = start(program, &r);
     if (pid < 0)
         log_error("runner.spawn_failed", "program=%s message=\"%s\"", program, strerror(errno));
     if (r.in >= 0)
@@ -84,12 +99,31 @@ static sigset_t catch_end_signals(void)
 
 static void end(const struct unix_listener *listener)
 {
+    command_groups_close(&groups);
     unix_listener_unlink(listener);
     close(listener->fd); /* executors start commands themselves from now on */
     log_info("runner.stopping", "socket=%s", listener->path);
     if (getpid() == 1) /* its end would be that of all processes of the container */
         while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
             ;
+}
+
+static void serve_until_end(const char *program, int listener, const sigset_t *others)
+{
+    static const struct timespec sweep = {COMMAND_GROUPS_SWEEP_MS / 1000, 0};
+    int64_t swept = clock_boot_ms();
+    bool left = true;
+    while (!is_ending) {
+        struct pollfd p = {.fd = listener, .events = POLLIN};
+        if (ppoll(&p, 1, left ? &sweep : NULL, others) > 0) {
+            accept_one(program, listener);
+            left = true;
+        }
+        if (left && clock_boot_ms() - swept >= COMMAND_GROUPS_SWEEP_MS) {
+            left = command_groups_sweep(&groups);
+            swept = clock_boot_ms();
+        }
+    }
 }
 
 int runner_listen(const char *path)
@@ -105,12 +139,9 @@ int runner_listen(const char *path)
     program[n] = '\0';
     signal(SIGCHLD, SIG_IGN); /* nobody waits for the children */
     sigset_t others = catch_end_signals();
+    command_groups_open(&groups);
     log_info("runner.listening", "socket=%s", path);
-    while (!is_ending) {
-        struct pollfd p = {.fd = listener.fd, .events = POLLIN};
-        if (ppoll(&p, 1, NULL, &others) > 0)
-            accept_one(program, listener.fd);
-    }
+    serve_until_end(program, listener.fd, &others);
     end(&listener);
     return 0;
 }

@@ -6,6 +6,7 @@
  *   millrace-runner --report [UID]  the same without the texts for people, on standard error
  *   millrace-runner --remove DIR    removes a run's folder, whatever the run created in it
  *   millrace-runner --listen PATH   starts runners for executors that connect to a Unix socket (listen.h)
+ *   millrace-runner --release       lets it start again after it was killed (command_groups.h)
  *
  * Standard input stays open while the job runs: it is the lifeline. When it closes, the executor is dead
  * and all processes of the run are killed at once. The line "stop" stops the run, as SIGTERM does. With
@@ -36,6 +37,7 @@
 
 #include "base/sched.h"
 #include "runner/check.h"
+#include "runner/command_groups.h"
 #include "runner/init.h"
 #include "runner/job.h"
 #include "runner/listen.h"
@@ -116,6 +118,9 @@ static int run_job(void *ctx, const char *path)
     job->last |= path != NULL; /* nobody could send another one */
     if (!path && !accept_job())
         return 1;
+    /* The command, and what it costs to supervise it, must not delay the executor. Not before that report: a
+     * runner that waits for its turn behind other commands would count as one that nobody started. */
+    sched_run_behind();
     return runner_supervise(ctx, job, path ? -1 : STDIN_FILENO, received);
 }
 
@@ -142,14 +147,19 @@ int main(int argc, char **argv)
         return runner_init_main(argc, argv);
     if (argc == 3 && strcmp(argv[1], "--listen") == 0)
         return runner_listen(argv[2]);
+    if (argc == 2 && strcmp(argv[1], "--release") == 0) {
+        command_groups_release();
+        return 0;
+    }
     /* descriptors that the executor left open must not be inherited, above all not the lifeline of another
      * run */
     close_range(3, ~0U, 0);
-    /* the command, and what it costs to supervise it and to remove its files, must not delay the executor */
-    sched_run_behind();
     void *ctx = talloc_new(NULL);
     int status = 2;
-    if (argc == 1 || (argc == 3 && strcmp(argv[1], "--job") == 0))
+    bool is_job = argc == 1 || (argc == 3 && strcmp(argv[1], "--job") == 0);
+    if (!is_job)
+        sched_run_behind();
+    if (is_job)
         status = run_job(ctx, argc == 3 ? argv[2] : NULL);
     else if (argc <= 3 && (strcmp(argv[1], "--check") == 0 || strcmp(argv[1], "--report") == 0))
         status = check_features(ctx, argv[1], argc == 3 ? argv[2] : "0");
@@ -157,7 +167,7 @@ int main(int argc, char **argv)
         status = remove_folder(argv[2]);
     else
         fprintf(stderr, "usage: millrace-runner [--job FILE | --check [UID] | --report [UID] | --remove DIR "
-                        "| --listen PATH]\n");
+                        "| --listen PATH | --release]\n");
     talloc_free(ctx);
     return status;
 }

@@ -36,6 +36,7 @@ struct runner_process {
     struct executor *exec;
     struct runner_process_events events;
     void *arg;
+    id workspace;
     /* 0: it is no child of this process */
     pid_t pid;
     int pid_fd;
@@ -269,10 +270,18 @@ pid_t runner_process_spawn_child(const char *const args[], int in, int out)
     return pid;
 }
 
-pid_t runner_process_spawn(const struct config *config, const char *const args[], int in, int out)
+pid_t runner_process_spawn(const struct config *config, const id *workspace, const char *const args[], int in,
+                           int out)
 {
-    const char *path = config->executor.runner_socket;
-    bool served = *path && spawn_request_send(path, args, in, out);
+    const char *path = config->executor.runner_socket, *sent[SPAWN_ARGS_MAX + 1] = {0};
+    size_t n = 0;
+    if (workspace) {
+        sent[n++] = "--workspace";
+        sent[n++] = workspace->text;
+    }
+    for (size_t i = 0; args[i] && n < SPAWN_ARGS_MAX; i++)
+        sent[n++] = args[i];
+    bool served = *path && spawn_request_send(path, sent, in, out);
     if (*path)
         note_request(path, served);
     return served ? 0 : runner_process_spawn_child(args, in, out);
@@ -332,7 +341,7 @@ static bool open_and_spawn(struct runner_process *r, bool as_child)
         return false;
     }
     r->pid = as_child ? runner_process_spawn_child(no_args, in[0], out[1])
-                      : runner_process_spawn(r->exec->config, no_args, in[0], out[1]);
+                      : runner_process_spawn(r->exec->config, &r->workspace, no_args, in[0], out[1]);
     r->reaped = r->pid == 0; /* it is no child; its end is that of its output */
     close(in[0]);
     close(out[1]);
@@ -414,11 +423,12 @@ static void await_report(struct runner_process *r, json_object *job)
         timer_set(r->exec->timers, &r->accept_timer, clock_boot_ms() + ACCEPT_MS);
 }
 
-struct runner_process *runner_process_start(struct executor *exec, json_object *job,
+struct runner_process *runner_process_start(struct executor *exec, const id *workspace, json_object *job,
                                             const struct runner_process_events *events, void *arg)
 {
     struct runner_process *r = talloc_zero(exec->process_ctx, struct runner_process);
-    *r = (struct runner_process){.exec = exec, .events = *events, .arg = arg, .pid_fd = -1, .uid_slot = -1};
+    *r = (struct runner_process){
+        .exec = exec, .events = *events, .arg = arg, .workspace = *workspace, .pid_fd = -1, .uid_slot = -1};
     talloc_set_destructor(r, runner_process_destroy);
     if (!set_job_uid(r, job) || !open_and_spawn(r, false)) {
         talloc_free(r);
@@ -516,7 +526,7 @@ void run_dir_remove(struct executor *exec, const char *run_dir)
     if (remove_plain_run_dir(run_dir))
         return;
     const char *const args[] = {"--remove", run_dir, NULL};
-    pid_t pid = runner_process_spawn(exec->config, args, -1, -1);
+    pid_t pid = runner_process_spawn(exec->config, NULL, args, -1, -1);
     if (pid == 0)
         return; /* it says on its standard error what it could not remove */
     struct run_dir_removal *m = talloc_zero(exec->process_ctx, struct run_dir_removal);

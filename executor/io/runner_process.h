@@ -36,7 +36,7 @@ int runner_process_uids(const struct config *config);
 
 /* `job` is borrowed; if this process is root, its "uid" is set here, so that each run has a separate uid.
  * NULL: the runner could not be started (logged). */
-struct runner_process *runner_process_start(struct executor *exec, json_object *job,
+struct runner_process *runner_process_start(struct executor *exec, const id *workspace, json_object *job,
                                             const struct runner_process_events *events, void *arg);
 /* Gives a further job to a warm runner, whose last record said that it is reusable. The same `uid` is set. */
 void runner_process_next(struct runner_process *r, json_object *job,
@@ -60,9 +60,11 @@ void runner_process_find_program(void);
 /* Its path. */
 const char *runner_process_program(void);
 /* Starts it with these arguments, NULL after the last, and these descriptors (service/spawn.h): by the
- * process that listens at executor.runner_socket (millrace-runner --listen), or, if none does, as a child.
+ * process that listens at executor.runner_socket (millrace-runner --listen), with the share of the processors
+ * that the workspace has there (NULL: none of its own), or, if none does, as a child.
  * Returns the pid of the child; 0: it is no child, and its end can be seen from its output only; -1: it was
  * not started (logged). */
-pid_t runner_process_spawn(const struct config *config, const char *const args[], int in, int out);
+pid_t runner_process_spawn(const struct config *config, const id *workspace, const char *const args[], int in,
+                           int out);
 /* As a child in any case. -1: it was not started (logged). */
 pid_t runner_process_spawn_child(const char *const args[], int in, int out);

@@ -66,7 +66,7 @@ static size_t read_report(const struct config *config, const char *const args[],
         if (pipe2(ends, O_CLOEXEC) != 0)
             return 0;
         pid = as_child ? runner_process_spawn_child(args, -1, ends[1])
-                       : runner_process_spawn(config, args, -1, ends[1]);
+                       : runner_process_spawn(config, NULL, args, -1, ends[1]);
         close(ends[1]);
         used = pid < 0 ? 0 : read_until_end(ends[0], text, size);
         close(ends[0]);

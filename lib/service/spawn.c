@@ -31,20 +31,33 @@ static void set_signals(posix_spawnattr_t *how)
     posix_spawnattr_setflags(how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 }
 
+static char search[] = "PATH=/usr/local/bin:/usr/bin:/bin";
+static char *const environment[] = {search, NULL};
+
+/* False: there are too many. */
+static bool set_argv(char *argv[SPAWN_ARGS_MAX + 2], const char *program, const char *const args[])
+{
+    size_t n = 0;
+    argv[0] = (char *)program; /* not changed: POSIX keeps argv's type for old programs */
+    for (; args[n]; n++) {
+        if (n == SPAWN_ARGS_MAX) {
+            errno = E2BIG;
+            return false;
+        }
+        argv[n + 1] = (char *)args[n];
+    }
+    argv[n + 1] = NULL;
+    return true;
+}
+
 pid_t spawn_program(const char *program, const char *const args[], int in, int out)
 {
-    static char search[] = "PATH=/usr/local/bin:/usr/bin:/bin";
-    char *environment[] = {search, NULL}, *argv[SPAWN_ARGS_MAX + 2] = {(char *)program};
+    char *argv[SPAWN_ARGS_MAX + 2];
     posix_spawn_file_actions_t files;
     posix_spawnattr_t how;
     pid_t pid = -1;
-    for (size_t i = 0; args[i]; i++) {
-        if (i == SPAWN_ARGS_MAX) {
-            errno = E2BIG;
-            return -1;
-        }
-        argv[i + 1] = (char *)args[i]; /* not changed: POSIX keeps argv's type for old programs */
-    }
+    if (!set_argv(argv, program, args))
+        return -1;
     posix_spawn_file_actions_init(&files);
     posix_spawnattr_init(&how);
     set_signals(&how);
@@ -54,6 +67,21 @@ pid_t spawn_program(const char *program, const char *const args[], int in, int o
     posix_spawn_file_actions_destroy(&files);
     errno = failed;
     return failed ? -1 : pid;
+}
+
+void spawn_exec(const char *program, const char *const args[], int in, int out)
+{
+    char *argv[SPAWN_ARGS_MAX + 2];
+    sigset_t none;
+    int from = in >= 0 ? in : open("/dev/null", O_RDONLY | O_CLOEXEC);
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (set_argv(argv, program, args) && dup2(from, STDIN_FILENO) >= 0 &&
+        (out < 0 || dup2(out, STDOUT_FILENO) >= 0))
+        execve(program, argv, environment);
+    _exit(127);
 }
 
 /* --- requests: each argument with a zero byte, then this mark; and with them the descriptors --- */

@@ -334,7 +334,7 @@ static void launch_runner(void *arg)
     s->given_ms = clock_wall_ms();
     json_object *job = describe_runner_job(run, timeout_ms);
     s->runner = s->warm ? warm_worker_start(s->warm, job, &events, run)
-                        : runner_process_start(run->exec, job, &events, run);
+                        : runner_process_start(run->exec, &run->row.workspace_id, job, &events, run);
     json_object_put(job);
     if (!s->runner) {
         run_note_nothing_started(run);

@@ -169,7 +169,7 @@ struct runner_process *warm_worker_start(struct warm_worker *w, json_object *job
     } else {
         w->pool->counts.cold_starts++;
         w->started_ms = clock_boot_ms();
-        w->runner = runner_process_start(w->pool->exec, job, events, arg);
+        w->runner = runner_process_start(w->pool->exec, &w->key.workspace, job, events, arg);
         if (w->runner)
             runner_process_set_handle(w->runner, &w->runner);
     }

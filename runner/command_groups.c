@@ -1,0 +1,222 @@
+#define _GNU_SOURCE
+#include "runner/command_groups.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "service/spawn.h"
+
+enum { PATH_BYTES = 4096, NAME_BYTES = 128 };
+
+static const char starter[] = "starter";
+/* Others are no groups of workspaces: that of this process, and `.control` of systemd. */
+static const char prefix[] = "workspace.";
+
+/* --- where they are --- */
+
+static bool has_controller(const char *list, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *p = list; p; p = strchr(p, ',')) {
+        p += *p == ',';
+        if (strncmp(p, name, n) == 0 && (p[n] == ',' || p[n] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+/* The group of this process, of the hierarchy that has the controller of the processor. False: it is not
+ * mounted where systemd mounts it. */
+static bool find_own_group(char *path, bool *unified_r)
+{
+    char line[PATH_BYTES];
+    FILE *f = fopen("/proc/self/cgroup", "re");
+    bool found = false;
+    while (!found && f && fgets(line, sizeof line, f)) { /* 4:cpu,cpuacct:/path, or 0::/path */
+        line[strcspn(line, "\n")] = '\0';
+        char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
+        if (!group)
+            continue;
+        *group++ = '\0';
+        *unified_r = *++controllers == '\0';
+        if (!*unified_r && !has_controller(controllers, "cpu"))
+            continue;
+        int n = snprintf(path, PATH_BYTES, "/sys/fs/cgroup/%s%s", controllers, group);
+        found = n < PATH_BYTES && access(path, F_OK) == 0;
+    }
+    if (f)
+        fclose(f);
+    return found;
+}
+
+static int open_group(int parent, const char *name)
+{
+    return openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static bool write_file(int dir, const char *name, const char *text)
+{
+    int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
+    bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = error;
+    return ok;
+}
+
+/* Makes it if it is missing; -1 with errno. */
+static int make_group(int parent, const char *name)
+{
+    if (mkdirat(parent, name, 0755) != 0 && errno != EEXIST)
+        return -1;
+    return open_group(parent, name);
+}
+
+/* Commands whose starter had no groups are in its own. */
+static void move_processes(int from, int to)
+{
+    char pid[32];
+    int fd = openat(from, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+    FILE *f = fd >= 0 ? fdopen(fd, "re") : NULL;
+    while (f && fgets(pid, sizeof pid, f))
+        (void)write_file(to, "cgroup.procs", pid); /* it may have ended */
+    if (f)
+        fclose(f);
+}
+
+/* Version 2: this process leaves the group that will hold the others. */
+static bool share_processors(int dir)
+{
+    int own = make_group(dir, starter);
+    bool ok = own >= 0 && write_file(own, "cgroup.procs", "0");
+    if (ok)
+        move_processes(dir, own);
+    ok = ok && write_file(dir, "cgroup.subtree_control", "+cpu");
+    int error = errno;
+    if (own >= 0)
+        close(own);
+    errno = error;
+    return ok;
+}
+
+void command_groups_open(struct command_groups *g)
+{
+    char path[PATH_BYTES];
+    *g = (struct command_groups){.dir = -1};
+    errno = ENOENT;
+    int dir = find_own_group(path, &g->unified) ? open_group(AT_FDCWD, path) : -1;
+    int probe = dir >= 0 && (!g->unified || share_processors(dir)) ? make_group(dir, "workspace.none") : -1;
+    if (probe >= 0) {
+        log_info("runner.groups", "path=%s version=%d", path, g->unified ? 2 : 1);
+        close(probe);
+        g->dir = dir;
+        return;
+    }
+    log_warn("runner.no_groups",
+             "message=\"no control groups for workspaces, so commands share the processors by the number of "
+             "their processes: %s\"",
+             strerror(errno));
+    if (dir >= 0)
+        close(dir);
+}
+
+/* --- a process in a group --- */
+
+static bool is_name(const char *text)
+{
+    size_t n = strspn(text, "0123456789abcdefghijklmnopqrstuvwxyz-");
+    return n > 0 && text[n] == '\0' && n < NAME_BYTES - sizeof prefix;
+}
+
+static int open_workspace_group(const struct command_groups *g, const char *workspace)
+{
+    char name[NAME_BYTES];
+    if (g->dir < 0 || !workspace || !is_name(workspace))
+        return -1;
+    snprintf(name, sizeof name, "%s%s", prefix, workspace);
+    return make_group(g->dir, name);
+}
+
+/* The kernel makes it in the group at once: to move a process there takes milliseconds (version 1). */
+static pid_t fork_into(int group, bool unified)
+{
+    struct clone_args how = {.exit_signal = SIGCHLD};
+    if (unified) {
+        how.flags = CLONE_INTO_CGROUP;
+        how.cgroup = (uint64_t)group;
+    }
+    pid_t pid = (pid_t)syscall(SYS_clone3, &how, sizeof how);
+    if (pid == 0 && !unified)
+        (void)write_file(group, "cgroup.procs", "0");
+    return pid;
+}
+
+pid_t command_groups_spawn(const struct command_groups *g, const char *workspace, const char *program,
+                           const char *const args[], int in, int out)
+{
+    int group = open_workspace_group(g, workspace);
+    if (group < 0)
+        return spawn_program(program, args, in, out);
+    pid_t pid = fork_into(group, g->unified);
+    if (pid == 0)
+        spawn_exec(program, args, in, out);
+    int error = errno;
+    close(group);
+    errno = error;
+    return pid;
+}
+
+/* --- the end --- */
+
+bool command_groups_sweep(const struct command_groups *g)
+{
+    bool left = false;
+    int fd = g->dir >= 0 ? open_group(g->dir, ".") : -1;
+    DIR *all = fd >= 0 ? fdopendir(fd) : NULL;
+    for (struct dirent *d; all && (d = readdir(all));)
+        if (strncmp(d->d_name, prefix, sizeof prefix - 1) == 0 &&
+            unlinkat(g->dir, d->d_name, AT_REMOVEDIR) != 0)
+            left = true;
+    if (all)
+        closedir(all);
+    return left;
+}
+
+void command_groups_close(struct command_groups *g)
+{
+    if (g->dir < 0)
+        return;
+    (void)command_groups_sweep(g);
+    if (g->unified)
+        (void)write_file(g->dir, "cgroup.subtree_control", "-cpu");
+    close(g->dir);
+    g->dir = -1;
+}
+
+void command_groups_release(void)
+{
+    char path[PATH_BYTES];
+    bool unified;
+    if (!find_own_group(path, &unified) || !unified)
+        return;
+    char *last = strrchr(path, '/'); /* systemd's own programs of a unit with groups are in this one */
+    if (strcmp(last, "/.control") == 0)
+        *last = '\0';
+    int dir = open_group(AT_FDCWD, path);
+    if (dir >= 0) {
+        (void)write_file(dir, "cgroup.subtree_control", "-cpu");
+        close(dir);
+    }
+}
