@@ -131,18 +131,23 @@ static int earlier(int a_ms, int b_ms)
     return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
 }
 
+/* A connection wakes one worker. One that was woken and then quits without it would leave it in the backlog,
+ * where nobody looks until the next connection comes: it takes it, and quits before it waits again. */
 int worker_accept(struct worker *w)
 {
-    for (;;) {
+    while (!w->quitting) {
         struct epoll_event events[2];
+        bool has_connection = false;
         int timeout_ms = earlier(update_backlog(w), w->app ? redis_repair(w->app->redis) : -1);
         int n = epoll_wait(w->epoll_fd, events, 2, w->draining ? 0 : timeout_ms);
         for (int i = 0; i < n; i++) {
             if (events[i].data.fd == w->signal_fd)
                 read_signals(w);
+            else
+                has_connection = true;
         }
-        if (w->quitting)
-            return -1;
+        if (w->quitting && !has_connection)
+            break;
         int fd = accept4(w->listen_fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0)
             return fd;
@@ -152,6 +157,7 @@ int worker_accept(struct worker *w)
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
             nanosleep(&(struct timespec){.tv_nsec = 10 * 1000000L}, NULL);
     }
+    return -1;
 }
 
 /* For the executors. A hint: what does not reach Redis is dropped. */

@@ -4,9 +4,10 @@
  * life of a worker and are read from a descriptor that is polled together with the listener, and the worker
  * accepts connections itself and passes them to libfcgi.
  *
- *   SIGTERM  serve the connections in the backlog, then exit; as SIGQUIT if the socket stays
- * (worker_leave_backlog) SIGQUIT  exit after the current request SIGUSR1  reopen the log SIGUSR2  log the
- * state, when no request is being served */
+ *   SIGTERM  serves the connections in the backlog, then exits; as SIGQUIT if worker_leave_backlog was called
+ *   SIGQUIT  exits after the current request, or after the one whose connection woke it
+ *   SIGUSR1  reopens the log
+ *   SIGUSR2  logs the state, when no request is being served */
 #pragma once
 
 #include <stdbool.h>
