@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -12,6 +13,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -25,35 +28,23 @@ static const char prefix[] = "workspace.";
 
 /* --- where they are --- */
 
-static bool has_controller(const char *list, const char *name)
-{
-    size_t n = strlen(name);
-    for (const char *p = list; p; p = strchr(p, ',')) {
-        p += *p == ',';
-        if (strncmp(p, name, n) == 0 && (p[n] == ',' || p[n] == '\0'))
-            return true;
-    }
-    return false;
-}
+/* systemd mounts version 2 at the first path, and at the second one where version 1 has the controllers; then
+ * that of the processor is missing there, unless somebody has given it back. */
+static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
 
-/* The group of this process, of the hierarchy that has the controller of the processor. False: it is not
- * mounted where systemd mounts it. */
-static bool find_own_group(char *path, bool *unified_r)
+/* The group of this process. False: version 2 is not mounted. */
+static bool find_own_group(char *path)
 {
     char line[PATH_BYTES];
     FILE *f = fopen("/proc/self/cgroup", "re");
     bool found = false;
-    while (!found && f && fgets(line, sizeof line, f)) { /* 4:cpu,cpuacct:/path, or 0::/path */
+    while (!found && f && fgets(line, sizeof line, f)) { /* 0::/path; 4:cpu,cpuacct:/path is of version 1 */
         line[strcspn(line, "\n")] = '\0';
-        char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
-        if (!group)
-            continue;
-        *group++ = '\0';
-        *unified_r = *++controllers == '\0';
-        if (!*unified_r && !has_controller(controllers, "cpu"))
-            continue;
-        int n = snprintf(path, PATH_BYTES, "/sys/fs/cgroup/%s%s", controllers, group);
-        found = n < PATH_BYTES && access(path, F_OK) == 0;
+        for (size_t i = 0; !found && i < 2 && strncmp(line, "0::", 3) == 0; i++) {
+            struct statfs fs;
+            int n = snprintf(path, PATH_BYTES, "%s%s", mounts[i], line + 3);
+            found = n < PATH_BYTES && statfs(path, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+        }
     }
     if (f)
         fclose(f);
@@ -76,6 +67,16 @@ static bool write_file(int dir, const char *name, const char *text)
     return ok;
 }
 
+/* systemd marks the groups that a unit may divide. Any other one may have processes of other programs. */
+static bool is_delegated(int dir)
+{
+    char value[2];
+    bool delegated = fgetxattr(dir, "user.delegate", value, sizeof value) == 1 && value[0] == '1';
+    if (!delegated)
+        errno = EPERM;
+    return delegated;
+}
+
 /* Makes it if it is missing; -1 with errno. */
 static int make_group(int parent, const char *name)
 {
@@ -96,7 +97,7 @@ static void move_processes(int from, int to)
         fclose(f);
 }
 
-/* Version 2: this process leaves the group that will hold the others. */
+/* This process leaves the group that will hold the others. */
 static bool share_processors(int dir)
 {
     int own = make_group(dir, starter);
@@ -116,18 +117,17 @@ void command_groups_open(struct command_groups *g)
     char path[PATH_BYTES];
     *g = (struct command_groups){.dir = -1};
     errno = ENOENT;
-    int dir = find_own_group(path, &g->unified) ? open_group(AT_FDCWD, path) : -1;
-    int probe = dir >= 0 && (!g->unified || share_processors(dir)) ? make_group(dir, "workspace.none") : -1;
-    if (probe >= 0) {
-        log_info("runner.groups", "path=%s version=%d", path, g->unified ? 2 : 1);
-        close(probe);
+    int dir = find_own_group(path) ? open_group(AT_FDCWD, path) : -1;
+    if (dir >= 0 && is_delegated(dir) && share_processors(dir)) {
+        log_info("runner.groups", "path=%s", path);
         g->dir = dir;
         return;
     }
-    log_warn("runner.no_groups",
-             "message=\"no control groups for workspaces, so commands share the processors by the number of "
-             "their processes: %s\"",
-             strerror(errno));
+    log_warn(
+        "runner.no_groups",
+        "message=\"no control groups for workspaces, so their commands share the processors by the number "
+        "of their processes: %s\"",
+        strerror(errno));
     if (dir >= 0)
         close(dir);
 }
@@ -149,18 +149,13 @@ static int open_workspace_group(const struct command_groups *g, const char *work
     return make_group(g->dir, name);
 }
 
-/* The kernel makes it in the group at once: to move a process there takes milliseconds (version 1). */
-static pid_t fork_into(int group, bool unified)
+/* The kernel makes the process in the group. To move one there, also with version 1, excludes every fork and
+ * end of all processes of the host, and waits for those that are under way: that of a process among a
+ * thousand others that compute held up everybody for seconds. */
+static pid_t fork_into(int group)
 {
-    struct clone_args how = {.exit_signal = SIGCHLD};
-    if (unified) {
-        how.flags = CLONE_INTO_CGROUP;
-        how.cgroup = (uint64_t)group;
-    }
-    pid_t pid = (pid_t)syscall(SYS_clone3, &how, sizeof how);
-    if (pid == 0 && !unified)
-        (void)write_file(group, "cgroup.procs", "0");
-    return pid;
+    struct clone_args how = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)group};
+    return (pid_t)syscall(SYS_clone3, &how, sizeof how);
 }
 
 pid_t command_groups_spawn(const struct command_groups *g, const char *workspace, const char *program,
@@ -169,7 +164,7 @@ pid_t command_groups_spawn(const struct command_groups *g, const char *workspace
     int group = open_workspace_group(g, workspace);
     if (group < 0)
         return spawn_program(program, args, in, out);
-    pid_t pid = fork_into(group, g->unified);
+    pid_t pid = fork_into(group);
     if (pid == 0)
         spawn_exec(program, args, in, out);
     int error = errno;
@@ -199,8 +194,7 @@ void command_groups_close(struct command_groups *g)
     if (g->dir < 0)
         return;
     (void)command_groups_sweep(g);
-    if (g->unified)
-        (void)write_file(g->dir, "cgroup.subtree_control", "-cpu");
+    (void)write_file(g->dir, "cgroup.subtree_control", "-cpu");
     close(g->dir);
     g->dir = -1;
 }
@@ -208,15 +202,15 @@ void command_groups_close(struct command_groups *g)
 void command_groups_release(void)
 {
     char path[PATH_BYTES];
-    bool unified;
-    if (!find_own_group(path, &unified) || !unified)
+    if (!find_own_group(path))
         return;
     char *last = strrchr(path, '/'); /* systemd's own programs of a unit with groups are in this one */
     if (strcmp(last, "/.control") == 0)
         *last = '\0';
     int dir = open_group(AT_FDCWD, path);
     if (dir >= 0) {
-        (void)write_file(dir, "cgroup.subtree_control", "-cpu");
+        if (is_delegated(dir))
+            (void)write_file(dir, "cgroup.subtree_control", "-cpu");
         close(dir);
     }
 }

@@ -2,10 +2,10 @@
  * workspace whose commands have a thousand processes gets no more than one whose command is alone.
  *
  * They are made below the group of the process that starts commands, which needs the right to do so (in
- * millrace-runner.service Delegate=cpu). With version 2 a group that has groups may have no processes: that
- * process moves to the group `starter` beside them. Version 1 knows no such rule. Without the right, or where
- * /sys/fs/cgroup is not writable, as in most containers, there are none, and the kernel shares the processors
- * among processes.
+ * millrace-runner.service Delegate=cpu, by whose mark user.delegate the group is known). A group that has
+ * groups may have no processes: that process moves to the group `starter` beside them. They are of version 2.
+ * Without the right, with version 1, or where /sys/fs/cgroup is not writable, as in most containers, there
+ * are none, and the kernel shares the processors among processes.
  *
  * Groups are removed when their commands have ended, every COMMAND_GROUPS_SWEEP_MS; when this process ends,
  * those of running commands stay. */
@@ -19,8 +19,6 @@ enum { COMMAND_GROUPS_SWEEP_MS = 10000 };
 struct command_groups {
     /* of the group that holds them; -1: there are none */
     int dir;
-    /* version 2: a process starts in its group; with version 1 it enters it, which takes 8 ms */
-    bool unified;
 };
 
 /* Says in the log whether there are groups, and why not. */
@@ -32,7 +30,7 @@ pid_t command_groups_spawn(const struct command_groups *g, const char *workspace
 /* Removes the groups that have no processes. True: others are left. */
 bool command_groups_sweep(const struct command_groups *g);
 /* After that the next process that starts commands may enter the group that holds them: version 2 lets nobody
- * enter one that shares the processor among groups. The processes of running commands share it again until
+ * enter one that shares the processors among groups. The processes of running commands share it again until
  * that process is there. */
 void command_groups_close(struct command_groups *g);
 /* The same after the death of a process that did not come to it. */

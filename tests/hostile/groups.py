@@ -11,19 +11,30 @@ LIMITED = ("api", "runner", "executor", "stream")  # of memory
 SLICE = pathlib.Path(__file__).resolve().parents[2] / "etc/systemd/millrace_commands.slice"
 WEIGHTS = {"services": 100, "commands": int(next(line for line in SLICE.read_text().splitlines() if line.startswith("CPUWeight=")).split("=")[1])}
 ROOT = pathlib.Path("/sys/fs/cgroup")
+V2 = ("cpu.weight", "memory.max")
 
 
 def parent(controller, *files):
-    """(directory of this process's control group of the controller, the first of the files that it has), or None."""
+    """(directory of this process's control group of the controller, the first of the files that groups below it have), or None."""
     for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
-        if controllers and controller not in controllers.split(","):
-            continue
-        directory = (ROOT / controllers if controllers else ROOT) / path.lstrip("/")
-        found = next((name for name in files if (directory / name).exists()), None)
-        if found and os.access(directory, os.W_OK):
-            return directory, found
+        for root in (ROOT / controllers,) if controllers else (ROOT, ROOT / "unified"):
+            directory = root / path.lstrip("/")
+            found = next((name for name in files if _groups_have(name, controller, controllers.split(","), directory)), None)
+            if found and os.access(directory, os.W_OK):
+                return directory, found
     return None
+
+
+def _groups_have(name, controller, controllers, directory):
+    enabled = directory / "cgroup.subtree_control"
+    if controllers != [""]:
+        return controller in controllers and (directory / name).exists()
+    if name not in V2 or not enabled.exists():
+        return False
+    with contextlib.suppress(OSError):  # refused to a group that has processes, but for the first one
+        enabled.write_text(f"+{controller}")
+    return controller in enabled.read_text().split()
 
 
 class Groups:
@@ -36,10 +47,10 @@ class Groups:
         processor, memory = parent("cpu", "cpu.shares", "cpu.weight"), parent("memory", "memory.limit_in_bytes", "memory.max")
         kind = "commands" if server == "runner" else "services"
         groups = [self._group(processor[0], kind)] if processor else []
-        if not all((group / processor[1]).exists() for group in groups):
-            groups = []  # version 2: the controller is not enabled for groups below that of the tests
         for group in groups:
             weight = WEIGHTS[kind]
+            if kind == "commands":
+                os.setxattr(group, "user.delegate", b"1")  # the unit's Delegate=cpu
             (group / processor[1]).write_text(str(weight if processor[1] == "cpu.weight" else weight * 1024 // 100))
         if not groups:
             print(f"{server} has no control group of the processor: times beside attacks that compute say nothing")
@@ -70,6 +81,6 @@ class Groups:
         return found
 
     def remove(self):
-        for group in self.all:
+        for group in [below for group in self.all for below in (*group.glob("*/"), group)]:  # those of workspaces
             with contextlib.suppress(OSError):  # the kernel has not finished with its processes yet
                 group.rmdir()

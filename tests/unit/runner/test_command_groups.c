@@ -1,0 +1,123 @@
+#define _GNU_SOURCE
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runner/command_groups.h"
+
+#define PRINT_GROUP                                                                                          \
+    "while read -r x; do case $x in 0::*) echo \"$x\" ;; esac; done </proc/self/cgroup; exec sleep 60"
+
+static char path[128];
+static struct command_groups groups;
+
+/* A group of version 2, whose controllers do not matter. */
+static bool make_there(void)
+{
+    static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/cgroup.subtree_control", mounts[i]);
+        if (access(path, W_OK) != 0)
+            continue;
+        snprintf(path, sizeof path, "%s/millrace-unit-%d", mounts[i], (int)getpid());
+        if (mkdir(path, 0755) == 0) {
+            groups.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+            return groups.dir >= 0;
+        }
+    }
+    return false;
+}
+
+static void open_there(void)
+{
+    groups.dir = -1;
+    if (!make_there())
+        cr_skip_test("needs a writable cgroup2");
+}
+
+static void remove_there(void)
+{
+    if (groups.dir >= 0)
+        close(groups.dir);
+    rmdir(path);
+}
+
+TestSuite(command_groups, .init = open_there, .fini = remove_there, .timeout = 60);
+
+static bool exists(const char *name)
+{
+    return faccessat(groups.dir, name, F_OK, 0) == 0;
+}
+
+/* The first line that `sh -c script` wrote, started for the workspace; *pid_r is not waited for. */
+static void first_line(const char *workspace, const char *script, char *line, size_t size, pid_t *pid_r)
+{
+    const char *const args[] = {"-c", script, NULL};
+    int out[2];
+    cr_assert_eq(pipe2(out, O_CLOEXEC), 0);
+    *pid_r = command_groups_spawn(&groups, workspace, "/bin/sh", args, -1, out[1]);
+    cr_assert_gt(*pid_r, 0, "%s", strerror(errno));
+    close(out[1]);
+    FILE *f = fdopen(out[0], "r");
+    cr_assert(fgets(line, (int)size, f));
+    fclose(f);
+}
+
+static void end(pid_t pid)
+{
+    int status;
+    kill(pid, SIGTERM);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+}
+
+Test(command_groups, a_command_starts_in_the_group_of_its_workspace)
+{
+    char line[256], wanted[256];
+    pid_t pid;
+    first_line("01a2-b", PRINT_GROUP, line, sizeof line, &pid);
+    snprintf(wanted, sizeof wanted, "/millrace-unit-%d/workspace.01a2-b\n", (int)getpid());
+    cr_assert_eq(strlen(line) > strlen(wanted) ? strcmp(line + strlen(line) - strlen(wanted), wanted) : -1, 0,
+                 "%s", line);
+    cr_assert(command_groups_sweep(&groups), "one has a process");
+    cr_assert(exists("workspace.01a2-b"));
+    end(pid);
+    while (command_groups_sweep(&groups)) /* the kernel has not finished with it */
+        sched_yield();
+    cr_assert_not(exists("workspace.01a2-b"));
+}
+
+Test(command_groups, what_is_no_workspace_gets_no_group)
+{
+    static const char *const names[] = {NULL, "", "..", "a/b", "A", "a b", "../../x"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char line[256];
+        pid_t pid;
+        first_line(names[i], PRINT_GROUP, line, sizeof line, &pid);
+        cr_assert_null(strstr(line, "millrace-unit"), "%s", line);
+        end(pid);
+    }
+    cr_assert_not(command_groups_sweep(&groups));
+}
+
+Test(command_groups, only_groups_of_workspaces_are_removed)
+{
+    cr_assert_eq(mkdirat(groups.dir, "starter", 0755), 0);
+    cr_assert_eq(mkdirat(groups.dir, "workspace.x", 0755), 0);
+    cr_assert_not(command_groups_sweep(&groups));
+    cr_assert(exists("starter") && !exists("workspace.x"));
+    unlinkat(groups.dir, "starter", AT_REMOVEDIR);
+}
+
+Test(command_groups, a_group_that_systemd_has_not_delegated_is_not_divided)
+{
+    struct command_groups own;
+    command_groups_open(&own); /* that of this test */
+    cr_assert_eq(own.dir, -1);
+}
