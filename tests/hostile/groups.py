@@ -49,7 +49,7 @@ class Groups:
         groups = [self._group(processor[0], kind)] if processor else []
         for group in groups:
             weight = WEIGHTS[kind]
-            if kind == "commands":
+            if kind == "commands" and processor[1] in V2:
                 os.setxattr(group, "user.delegate", b"1")  # the unit's Delegate=cpu
             (group / processor[1]).write_text(str(weight if processor[1] == "cpu.weight" else weight * 1024 // 100))
         if not groups:

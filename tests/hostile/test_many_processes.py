@@ -1,5 +1,5 @@
 """Commands of one workspace with hundreds of processes that compute, which is within the limits of each; another workspace starts a command now and
-then. The processors are shared among workspaces and not among processes: it must not wait for its turn behind each of these."""
+then. The processors are shared among workspaces and not among processes: it must not wait for its turn behind each of these, but behind one."""
 import contextlib
 import datetime
 import os
@@ -12,6 +12,7 @@ from stack import eventually
 from victim import Times, judge
 
 RUNS, FORKS = 10, 40
+SLICE_MS = 100  # of a command (lib/base/sched.h)
 SAMPLES = max(20, int(os.environ.get("HOSTILE_SAMPLES", "100")) // 5)
 SKILL = f"""
 import os, time
@@ -39,7 +40,7 @@ def measured(space):
     return times
 
 
-@pytest.mark.skipif(not parent("cpu", "cpu.shares", "cpu.weight"), reason="needs control groups of the processor")
+@pytest.mark.skipif(not parent("cpu", "cpu.weight"), reason="needs control groups of the processor, of version 2")
 def test_many_processes(stack, attacker, beside):
     victim = stack.workspace(credits=1000000, rate_limit_per_minute=60000)
     skills.probe(attacker, SKILL, runner={"type": "command", "argv": ["python3", "./main.py"]}, timeout_seconds=300)
@@ -56,6 +57,6 @@ def test_many_processes(stack, attacker, beside):
         for id in ids:
             assert space.client.post(f"{space.path}/executions/{id}/cancel").status_code == 200
         assert {space.finished(id)["state"] for id in ids} == {"stopped"}
-        judge("commands_beside_them", alone, during, [])
+        judge("commands_beside_them", alone, during, [], more_ms=20 + SLICE_MS)
     beside(attacking())
     assert stack.log("executor").count(" runner.started_again ") == 0

@@ -144,7 +144,7 @@ def fenced(stack):
             if any(event in line for event in (" executor.fenced", " executor.lost", " master.process_ended"))]
 
 
-def judge(name, alone, beside, fences, report=print):
+def judge(name, alone, beside, fences, report=print, more_ms=20):
     """The criteria of every attack: p99 beside <= 2 x p99 alone + 20 ms, no request refused, no process fenced."""
     a, b = alone.row(), beside.row()
     report(f"{name:28} accept p50 {a['accept_p50']:7.1f} -> {b['accept_p50']:7.1f}  p99 {a['accept_p99']:7.1f} -> {b['accept_p99']:7.1f}"
@@ -152,7 +152,7 @@ def judge(name, alone, beside, fences, report=print):
            f"  refused {b['refused']:3}  fenced {len(fences)}")
     wrong = []
     for what in () if COUNTS_ONLY else ("accept_p99", "finish_p99"):
-        if b[what] > 2 * a[what] + 20:
+        if b[what] > 2 * a[what] + more_ms:
             wrong.append(f"{what} beside the attacker {b[what]:.1f} ms, alone {a[what]:.1f} ms")
     if beside.refused:
         wrong.append(f"refused: {beside.refused[:3]}")
