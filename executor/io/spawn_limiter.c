@@ -1,34 +1,28 @@
 #include "executor/io/spawn_limiter.h"
 
-#include <stddef.h>
+#include <limits.h>
 #include <talloc.h>
 
 #include "base/clock.h"
 
 enum { TICKET_MS = 500 };
 
+TAILQ_HEAD(spawn_tickets, spawn_ticket);
+
 struct spawn_limiter {
     struct timers *timers;
-    int available;
-    struct spawn_ticket *first, **last;
+    int limit, granted_n;
+    struct spawn_tickets queued, granted;
 };
 
 struct spawn_limiter *spawn_limiter_new(void *ctx, struct timers *timers, int limit)
 {
     struct spawn_limiter *limiter = talloc_zero(ctx, struct spawn_limiter);
     limiter->timers = timers;
-    limiter->available = limit;
-    limiter->last = &limiter->first;
+    limiter->limit = limit;
+    TAILQ_INIT(&limiter->queued);
+    TAILQ_INIT(&limiter->granted);
     return limiter;
-}
-
-static void unlink_ticket(struct spawn_limiter *limiter, struct spawn_ticket *ticket)
-{
-    *ticket->link = ticket->next;
-    if (ticket->next)
-        ticket->next->link = ticket->link;
-    else
-        limiter->last = ticket->link;
 }
 
 static void on_ticket_expired(void *arg)
@@ -36,15 +30,43 @@ static void on_ticket_expired(void *arg)
     spawn_limiter_release(arg);
 }
 
+static int granted_to(const struct spawn_limiter *limiter, const id *workspace)
+{
+    int n = 0;
+    struct spawn_ticket *t;
+    TAILQ_FOREACH(t, &limiter->granted, link)
+        n += id_equal(&t->workspace, workspace);
+    return n;
+}
+
+/* NULL: none may be granted now. There are at most as many as slots for commands. */
+static struct spawn_ticket *next_ticket(const struct spawn_limiter *limiter)
+{
+    struct spawn_ticket *t, *next = NULL;
+    int fewest = INT_MAX;
+    if (limiter->granted_n > limiter->limit)
+        return NULL;
+    TAILQ_FOREACH(t, &limiter->queued, link) {
+        int n = granted_to(limiter, &t->workspace);
+        if (n < fewest) {
+            fewest = n;
+            next = t;
+        }
+        if (n == 0)
+            break;
+    }
+    return limiter->granted_n < limiter->limit || fewest == 0 ? next : NULL;
+}
+
 static void grant_tickets(struct spawn_limiter *limiter)
 {
-    while (limiter->available > 0 && limiter->first) {
-        struct spawn_ticket *ticket = limiter->first;
-        unlink_ticket(limiter, ticket);
-        limiter->available--;
-        ticket->granted = true;
-        timer_set(limiter->timers, &ticket->expiry, clock_boot_ms() + TICKET_MS);
-        ticket->on_granted(ticket->arg); /* may leave at once */
+    for (struct spawn_ticket *t; (t = next_ticket(limiter));) {
+        TAILQ_REMOVE(&limiter->queued, t, link);
+        TAILQ_INSERT_TAIL(&limiter->granted, t, link);
+        limiter->granted_n++;
+        t->granted = true;
+        timer_set(limiter->timers, &t->expiry, clock_boot_ms() + TICKET_MS);
+        t->on_granted(t->arg); /* may leave at once */
     }
 }
 
@@ -53,10 +75,7 @@ void spawn_limiter_acquire(struct spawn_limiter *limiter, struct spawn_ticket *t
     ticket->limiter = limiter;
     ticket->expiry = (struct timer){.fire = on_ticket_expired, .arg = ticket};
     ticket->granted = false;
-    ticket->next = NULL;
-    ticket->link = limiter->last;
-    *limiter->last = ticket;
-    limiter->last = &ticket->next;
+    TAILQ_INSERT_TAIL(&limiter->queued, ticket, link);
     grant_tickets(limiter);
 }
 
@@ -68,9 +87,10 @@ void spawn_limiter_release(struct spawn_ticket *ticket)
     ticket->limiter = NULL;
     if (ticket->granted) {
         timer_clear(limiter->timers, &ticket->expiry);
-        limiter->available++;
+        TAILQ_REMOVE(&limiter->granted, ticket, link);
+        limiter->granted_n--;
     } else {
-        unlink_ticket(limiter, ticket);
+        TAILQ_REMOVE(&limiter->queued, ticket, link);
     }
     grant_tickets(limiter);
 }

@@ -1,32 +1,36 @@
-/* Limits how many commands start at one time; the others queue in order.
+/* Limits how many commands start at one time; the others queue.
  *
  * Starting a command costs milliseconds of a core (namespaces, mounts, two programs). If a hundred start at
  * once on two cores, each takes a second, is sampled all that time, and ends no earlier than if they had
  * started in turn.
  *
  * A granted ticket is released when its command has started or ended, and expires after 500 ms (TICKET_MS),
- * so that one slow start, such as a large file to stage, does not hold up the others for long. Loop thread
- * only. */
+ * so that one slow start, such as a large file to stage, does not hold up the others for long. A workspace can
+ * make all its starts that slow, by commands that compute: the workspace with the fewest granted tickets comes
+ * first, and one more than the limit is granted to one that has none. Loop thread only. */
 #pragma once
 
 #include <stdbool.h>
+#include <sys/queue.h>
 
+#include "base/ids.h"
 #include "service/timers.h"
 
 struct spawn_limiter;
 
 /* Lives inside its owner, which calls spawn_limiter_release before it is freed. */
 struct spawn_ticket {
+    id workspace;
     void (*on_granted)(void *arg);
     void *arg;
     /* NULL: neither queued nor granted */
     struct spawn_limiter *limiter;
-    struct spawn_ticket *next, **link;
+    TAILQ_ENTRY(spawn_ticket) link;
     struct timer expiry;
     bool granted;
 };
 
-/* At most `limit` tickets are granted at one time. */
+/* At most `limit` tickets are granted at one time, and one more to a workspace that has none. */
 struct spawn_limiter *spawn_limiter_new(void *ctx, struct timers *timers, int limit);
 /* Queues the ticket. on_granted is called when it is granted, possibly from within this function. */
 void spawn_limiter_acquire(struct spawn_limiter *limiter, struct spawn_ticket *ticket);

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <talloc.h>
 
 #include "base/clock.h"
@@ -72,5 +73,41 @@ Test(spawn_limiter, a_slot_is_released_after_the_timeout)
     cr_assert(l->order[2] == 0);
     spawn_limiter_release(&l->tickets[1]);
     cr_assert(l->order[2] == 3);
+    talloc_free(l->ctx);
+}
+
+static id workspace_named(const char *name)
+{
+    id workspace = {0};
+    snprintf(workspace.text, sizeof workspace.text, "%s", name);
+    return workspace;
+}
+
+/* All tickets of the fixture are of one workspace. */
+static void acquire_for(struct limiter_fixture *l, struct spawn_ticket *ticket, const char *workspace, int *order)
+{
+    *ticket = (struct spawn_ticket){
+        .workspace = workspace_named(workspace), .on_granted = on_admitted, .arg = order};
+    spawn_limiter_acquire(l->limiter, ticket);
+}
+
+Test(spawn_limiter, another_workspace_need_not_wait_for_a_start_of_the_first)
+{
+    struct limiter_fixture *l = make_fixture(2);
+    struct spawn_ticket b[2], c;
+    int order[3] = {0};
+    acquire_for(l, &b[0], "b", &order[0]);
+    cr_assert_eq(order[0], 3, "one more than the limit");
+    acquire_for(l, &b[1], "b", &order[1]);
+    acquire_for(l, &c, "c", &order[2]);
+    cr_assert(order[1] == 0 && order[2] == 0, "but not two");
+    spawn_limiter_release(&l->tickets[0]);
+    cr_assert(order[2] == 4 && order[1] == 0 && l->order[2] == 0, "the one that has none comes first");
+    spawn_limiter_release(&c);
+    cr_assert(l->order[2] == 0 && order[1] == 0, "the place beyond the limit is for one that has none");
+    spawn_limiter_release(&b[0]);
+    cr_assert(order[1] == 5 && l->order[2] == 0, "fewest first, not the one that waits longest");
+    spawn_limiter_release(&b[1]);
+    cr_assert(l->order[2] == 6 && l->order[3] == 0);
     talloc_free(l->ctx);
 }
