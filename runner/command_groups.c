@@ -25,6 +25,9 @@ enum { PATH_BYTES = 4096, NAME_BYTES = 128 };
 static const char starter[] = "starter";
 /* Others are no groups of workspaces: that of this process, and `.control` of systemd. */
 static const char prefix[] = "workspace.";
+static const char others[] = "others", earlier_name[] = "workspace.earlier";
+/* Each group of a workspace has 100. It starts commands and computes nothing. */
+#define STARTER_WEIGHT "1000"
 
 /* --- where they are --- */
 
@@ -67,11 +70,20 @@ static bool write_file(int dir, const char *name, const char *text)
     return ok;
 }
 
-/* systemd marks the groups that a unit may divide. Any other one may have processes of other programs. */
+static bool has_mark(int dir, const char *name, const char *wanted)
+{
+    char value[64];
+    ssize_t n = fgetxattr(dir, name, value, sizeof value);
+    return n >= 0 && strlen(wanted) == (size_t)n && memcmp(value, wanted, (size_t)n) == 0;
+}
+
+/* systemd marks the groups that a unit may divide, and with each start of the unit whose they are. Any other
+ * one, such as that of a container, may have processes of other programs. */
 static bool is_delegated(int dir)
 {
-    char value[2];
-    bool delegated = fgetxattr(dir, "user.delegate", value, sizeof value) == 1 && value[0] == '1';
+    const char *start = getenv("INVOCATION_ID");
+    bool delegated =
+        start && has_mark(dir, "user.delegate", "1") && has_mark(dir, "user.invocation_id", start);
     if (!delegated)
         errno = EPERM;
     return delegated;
@@ -85,7 +97,6 @@ static int make_group(int parent, const char *name)
     return open_group(parent, name);
 }
 
-/* Commands whose starter had no groups are in its own. */
 static void move_processes(int from, int to)
 {
     char pid[32];
@@ -97,19 +108,44 @@ static void move_processes(int from, int to)
         fclose(f);
 }
 
-/* This process leaves the group that will hold the others. */
-static bool share_processors(int dir)
+/* Moves this process out of the group that will hold the others, and lets it come before all commands. */
+static bool leave_to_own_group(int dir)
 {
     int own = make_group(dir, starter);
     bool ok = own >= 0 && write_file(own, "cgroup.procs", "0");
-    if (ok)
-        move_processes(dir, own);
-    ok = ok && write_file(dir, "cgroup.subtree_control", "+cpu");
     int error = errno;
     if (own >= 0)
         close(own);
     errno = error;
     return ok;
+}
+
+static bool share_processors(int dir)
+{
+    enum { TRIES = 100 };
+    bool ok = false;
+    int earlier = make_group(dir, earlier_name);
+    for (int i = 0; earlier >= 0 && !ok && i < TRIES; i++) {
+        /* commands whose starter had no groups are in its own, and may start processes meanwhile */
+        move_processes(dir, earlier);
+        ok = write_file(dir, "cgroup.subtree_control", "+cpu");
+        if (!ok && errno != EBUSY)
+            break;
+    }
+    int error = errno;
+    if (earlier >= 0)
+        close(earlier);
+    errno = error;
+    return ok;
+}
+
+static void set_own_weight(int dir)
+{
+    int own = open_group(dir, starter);
+    if (own >= 0) {
+        (void)write_file(own, "cpu.weight", STARTER_WEIGHT);
+        close(own);
+    }
 }
 
 void command_groups_open(struct command_groups *g)
@@ -118,7 +154,8 @@ void command_groups_open(struct command_groups *g)
     *g = (struct command_groups){.dir = -1};
     errno = ENOENT;
     int dir = find_own_group(path) ? open_group(AT_FDCWD, path) : -1;
-    if (dir >= 0 && is_delegated(dir) && share_processors(dir)) {
+    if (dir >= 0 && is_delegated(dir) && leave_to_own_group(dir) && share_processors(dir)) {
+        set_own_weight(dir);
         log_info("runner.groups", "path=%s", path);
         g->dir = dir;
         return;
@@ -140,13 +177,17 @@ static bool is_name(const char *text)
     return n > 0 && text[n] == '\0' && n < NAME_BYTES - sizeof prefix;
 }
 
+/* What is started for no workspace has a group, too: it removes files of all of them. */
 static int open_workspace_group(const struct command_groups *g, const char *workspace)
 {
     char name[NAME_BYTES];
-    if (g->dir < 0 || !workspace || !is_name(workspace))
+    if (g->dir < 0)
         return -1;
-    snprintf(name, sizeof name, "%s%s", prefix, workspace);
-    return make_group(g->dir, name);
+    snprintf(name, sizeof name, "%s%s", prefix, workspace && is_name(workspace) ? workspace : others);
+    int group = make_group(g->dir, name);
+    if (group < 0)
+        log_warn("runner.group_failed", "group=%s message=\"%s\"", name, strerror(errno));
+    return group;
 }
 
 /* The kernel makes the process in the group. To move one there, also with version 1, excludes every fork and
@@ -165,11 +206,19 @@ pid_t command_groups_spawn(const struct command_groups *g, const char *workspace
     if (group < 0)
         return spawn_program(program, args, in, out);
     pid_t pid = fork_into(group);
-    if (pid == 0)
+    if (pid == 0) {
         spawn_exec(program, args, in, out);
+        log_error("runner.spawn_failed", "program=%s message=\"%s\"", program, strerror(errno));
+        _exit(127);
+    }
     int error = errno;
     close(group);
     errno = error;
+    if (pid < 0 && errno != EAGAIN && errno != ENOMEM) {
+        log_warn("runner.group_failed", "workspace=%s message=\"%s\"", workspace ? workspace : others,
+                 strerror(errno));
+        return spawn_program(program, args, in, out);
+    }
     return pid;
 }
 

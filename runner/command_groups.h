@@ -2,7 +2,8 @@
  * workspace whose commands have a thousand processes gets no more than one whose command is alone.
  *
  * They are made below the group of the process that starts commands, which needs the right to do so (in
- * millrace-runner.service Delegate=cpu, by whose mark user.delegate the group is known). A group that has
+ * millrace-runner.service Delegate=cpu; the group is known by systemd's marks user.delegate and
+ * user.invocation_id, which has been there since systemd 251). A group that has
  * groups may have no processes: that process moves to the group `starter` beside them. They are of version 2.
  * Without the right, with version 1, or where /sys/fs/cgroup is not writable, as in most containers, there
  * are none, and the kernel shares the processors among processes.
@@ -23,8 +24,8 @@ struct command_groups {
 
 /* Says in the log whether there are groups, and why not. */
 void command_groups_open(struct command_groups *g);
-/* Starts `program` as spawn_program (service/spawn.h) does, in the group of the workspace; without groups, or
- * if `workspace` is NULL, in that of this process. */
+/* Starts `program` as spawn_program (service/spawn.h) does, in the group of the workspace, or, if that is
+ * NULL or no name, in one for all that is started for none; without groups, in that of this process. */
 pid_t command_groups_spawn(const struct command_groups *g, const char *workspace, const char *program,
                            const char *const args[], int in, int out);
 /* Removes the groups that have no processes. True: others are left. */

@@ -143,6 +143,11 @@ static int remove_folder(const char *path)
 
 int main(int argc, char **argv)
 {
+    /* for a process that listens, of an older version, this program is started as the request says */
+    if (argc > 2 && strcmp(argv[1], "--workspace") == 0) {
+        argc -= 2;
+        argv += 2;
+    }
     if (argc > 1 && strcmp(argv[1], "--init") == 0)
         return runner_init_main(argc, argv);
     if (argc == 3 && strcmp(argv[1], "--listen") == 0)

@@ -279,9 +279,12 @@ pid_t runner_process_spawn(const struct config *config, const id *workspace, con
         sent[n++] = "--workspace";
         sent[n++] = workspace->text;
     }
-    for (size_t i = 0; args[i] && n < SPAWN_ARGS_MAX; i++)
-        sent[n++] = args[i];
-    bool served = *path && spawn_request_send(path, sent, in, out);
+    size_t first = n;
+    while (args[n - first] && n < SPAWN_ARGS_MAX) {
+        sent[n] = args[n - first];
+        n++;
+    }
+    bool served = *path && !args[n - first] && spawn_request_send(path, sent, in, out);
     if (*path)
         note_request(path, served);
     return served ? 0 : runner_process_spawn_child(args, in, out);

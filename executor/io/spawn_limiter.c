@@ -35,7 +35,7 @@ static int granted_to(const struct spawn_limiter *limiter, const id *workspace)
     int n = 0;
     struct spawn_ticket *t;
     TAILQ_FOREACH(t, &limiter->granted, link)
-        n += id_equal(&t->workspace, workspace);
+    n += id_equal(&t->workspace, workspace);
     return n;
 }
 
@@ -46,7 +46,8 @@ static struct spawn_ticket *next_ticket(const struct spawn_limiter *limiter)
     int fewest = INT_MAX;
     if (limiter->granted_n > limiter->limit)
         return NULL;
-    TAILQ_FOREACH(t, &limiter->queued, link) {
+    TAILQ_FOREACH(t, &limiter->queued, link)
+    {
         int n = granted_to(limiter, &t->workspace);
         if (n < fewest) {
             fewest = n;

@@ -5,9 +5,9 @@
  * started in turn.
  *
  * A granted ticket is released when its command has started or ended, and expires after 500 ms (TICKET_MS),
- * so that one slow start, such as a large file to stage, does not hold up the others for long. A workspace can
- * make all its starts that slow, by commands that compute: the workspace with the fewest granted tickets comes
- * first, and one more than the limit is granted to one that has none. Loop thread only. */
+ * so that one slow start, such as a large file to stage, does not hold up the others for long. A workspace
+ * can make all its starts that slow, by commands that compute: the workspace with the fewest granted tickets
+ * comes first, and one more than the limit is granted to one that has none. Loop thread only. */
 #pragma once
 
 #include <stdbool.h>

@@ -81,7 +81,6 @@ void spawn_exec(const char *program, const char *const args[], int in, int out)
     if (set_argv(argv, program, args) && dup2(from, STDIN_FILENO) >= 0 &&
         (out < 0 || dup2(out, STDOUT_FILENO) >= 0))
         execve(program, argv, environment);
-    _exit(127);
 }
 
 /* --- requests: each argument with a zero byte, then this mark; and with them the descriptors --- */

@@ -18,8 +18,8 @@ enum {
  * nothing else of the environment; the caller closes its own copies of the descriptors. Returns the pid, or
  * -1 with errno. */
 pid_t spawn_program(const char *program, const char *const args[], int in, int out);
-/* Becomes that program, in a child of a process with one thread: exits with 127 if that fails. */
-_Noreturn void spawn_exec(const char *program, const char *const args[], int in, int out);
+/* Becomes that program, in a child of a process with one thread. Returns, with errno, only if that fails. */
+void spawn_exec(const char *program, const char *const args[], int in, int out);
 
 /* Asks the process that listens at `path` for it, and does not wait for an answer: if the program does not
  * start, the other end of `out` sees the end of file. The program is that of the listener. False with errno:

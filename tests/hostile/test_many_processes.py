@@ -41,8 +41,9 @@ def measured(space):
     return times
 
 
-@pytest.mark.skipif(not parent("cpu", "cpu.weight"), reason="needs control groups of the processor, of version 2")
 def test_many_processes(stack, attacker, beside):
+    if not parent("cpu", "cpu.weight"):
+        pytest.skip("needs control groups of the processor, of version 2")
     victim = stack.workspace(credits=1000000, rate_limit_per_minute=60000)
     skills.probe(attacker, SKILL, runner={"type": "command", "argv": ["python3", "./main.py"]}, timeout_seconds=300)
     skills.probe(attacker, 'print("{}")', "short", runner={"type": "command", "argv": ["python3", "./main.py"]}, timeout_seconds=300)

@@ -365,8 +365,8 @@ static void wait_for_spawn(struct active_run *run)
         launch_runner(run);
         return;
     }
-    s->ticket = (struct spawn_ticket){
-        .workspace = run->row.workspace_id, .on_granted = launch_runner, .arg = run};
+    s->ticket =
+        (struct spawn_ticket){.workspace = run->row.workspace_id, .on_granted = launch_runner, .arg = run};
     spawn_limiter_acquire(run->exec->spawn_limiter, &s->ticket);
 }
 

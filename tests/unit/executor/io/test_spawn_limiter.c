@@ -84,7 +84,8 @@ static id workspace_named(const char *name)
 }
 
 /* All tickets of the fixture are of one workspace. */
-static void acquire_for(struct limiter_fixture *l, struct spawn_ticket *ticket, const char *workspace, int *order)
+static void acquire_for(struct limiter_fixture *l, struct spawn_ticket *ticket, const char *workspace,
+                        int *order)
 {
     *ticket = (struct spawn_ticket){
         .workspace = workspace_named(workspace), .on_granted = on_admitted, .arg = order};
