@@ -70,20 +70,13 @@ static bool write_file(int dir, const char *name, const char *text)
     return ok;
 }
 
-static bool has_mark(int dir, const char *name, const char *wanted)
+/* systemd marks the groups that a unit may divide. It has not started what runs in a container, whose first
+ * group may have such a mark, and processes of other programs. */
+static bool is_delegated(const char *path, int dir)
 {
-    char value[64];
-    ssize_t n = fgetxattr(dir, name, value, sizeof value);
-    return n >= 0 && strlen(wanted) == (size_t)n && memcmp(value, wanted, (size_t)n) == 0;
-}
-
-/* systemd marks the groups that a unit may divide, and with each start of the unit whose they are. Any other
- * one, such as that of a container, may have processes of other programs. */
-static bool is_delegated(int dir)
-{
-    const char *start = getenv("INVOCATION_ID");
-    bool delegated =
-        start && has_mark(dir, "user.delegate", "1") && has_mark(dir, "user.invocation_id", start);
+    char value[2];
+    bool delegated = getenv("INVOCATION_ID") && path[strlen(path) - 1] != '/' &&
+                     fgetxattr(dir, "user.delegate", value, sizeof value) == 1 && value[0] == '1';
     if (!delegated)
         errno = EPERM;
     return delegated;
@@ -154,7 +147,7 @@ void command_groups_open(struct command_groups *g)
     *g = (struct command_groups){.dir = -1};
     errno = ENOENT;
     int dir = find_own_group(path) ? open_group(AT_FDCWD, path) : -1;
-    if (dir >= 0 && is_delegated(dir) && leave_to_own_group(dir) && share_processors(dir)) {
+    if (dir >= 0 && is_delegated(path, dir) && leave_to_own_group(dir) && share_processors(dir)) {
         set_own_weight(dir);
         log_info("runner.groups", "path=%s", path);
         g->dir = dir;
@@ -258,7 +251,7 @@ void command_groups_release(void)
         *last = '\0';
     int dir = open_group(AT_FDCWD, path);
     if (dir >= 0) {
-        if (is_delegated(dir))
+        if (is_delegated(path, dir))
             (void)write_file(dir, "cgroup.subtree_control", "-cpu");
         close(dir);
     }

@@ -1,12 +1,11 @@
 /* Control groups of the processor: one for the commands of each workspace, with equal weights, so that a
  * workspace whose commands have a thousand processes gets no more than one whose command is alone.
  *
- * They are made below the group of the process that starts commands, which needs the right to do so (in
- * millrace-runner.service Delegate=cpu; the group is known by systemd's marks user.delegate and
- * user.invocation_id, which has been there since systemd 251). A group that has
- * groups may have no processes: that process moves to the group `starter` beside them. They are of version 2.
- * Without the right, with version 1, or where /sys/fs/cgroup is not writable, as in most containers, there
- * are none, and the kernel shares the processors among processes.
+ * They are made below the group of the process that starts commands, which needs the right to do so: in
+ * millrace-runner.service Delegate=cpu. systemd, since version 251, marks that group with user.delegate. A
+ * group that has groups may have no processes: that process moves to the group `starter` beside them. They
+ * are of version 2. Without the right, with version 1, or where /sys/fs/cgroup is not writable, as in most
+ * containers, there are none, and the kernel shares the processors among processes.
  *
  * Groups are removed when their commands have ended, every COMMAND_GROUPS_SWEEP_MS; when this process ends,
  * those of running commands stay. */

@@ -53,7 +53,6 @@ class Groups:
             weight = WEIGHTS[kind]
             if kind == "commands" and processor[1] in V2:
                 os.setxattr(group, "user.delegate", b"1")  # the unit's Delegate=cpu
-                os.setxattr(group, "user.invocation_id", INVOCATION.encode())
             (group / processor[1]).write_text(str(weight if processor[1] == "cpu.weight" else weight * 1024 // 100))
         if not groups:
             print(f"{server} has no control group of the processor: times beside attacks that compute say nothing")

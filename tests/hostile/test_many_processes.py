@@ -1,5 +1,5 @@
 """Commands of one workspace with hundreds of processes that compute, which is within the limits of each; another workspace starts a command now and
-then. The processors are shared among workspaces and not among processes: it must not wait for its turn behind each of these, but behind one. Further commands of the first one are to be started meanwhile, which takes long among its own: they hold up no others."""
+then. The processors are shared among workspaces and not among processes: it must not wait for its turn behind each of these, but behind one."""
 import contextlib
 import datetime
 import os
@@ -12,7 +12,6 @@ from stack import eventually
 from victim import Times, judge
 
 RUNS, FORKS = 10, 40
-QUEUED = 40
 SLICE_MS = 100  # of a command (lib/base/sched.h)
 SAMPLES = max(20, int(os.environ.get("HOSTILE_SAMPLES", "100")) // 5)
 SKILL = f"""
@@ -46,7 +45,6 @@ def test_many_processes(stack, attacker, beside):
         pytest.skip("needs control groups of the processor, of version 2")
     victim = stack.workspace(credits=1000000, rate_limit_per_minute=60000)
     skills.probe(attacker, SKILL, runner={"type": "command", "argv": ["python3", "./main.py"]}, timeout_seconds=300)
-    skills.probe(attacker, 'print("{}")', "short", runner={"type": "command", "argv": ["python3", "./main.py"]}, timeout_seconds=300)
     skills.probe(victim, 'print("{}")', runner={"type": "command", "argv": ["python3", "./main.py"]})
     space, its = skills.Space(attacker), skills.Space(victim)
     alone = measured(its)
@@ -55,12 +53,11 @@ def test_many_processes(stack, attacker, beside):
     def attacking():
         ids = [space.started("probe") for _ in range(RUNS)]
         eventually(lambda: len(commands(stack)) >= RUNS * (FORKS + 1), 120, "all processes")
-        ids += [space.started("short") for _ in range(QUEUED)]
         during = measured(its)
         yield
         for id in ids:
-            space.client.post(f"{space.path}/executions/{id}/cancel")
-        assert {space.finished(id)["state"] for id in ids} <= {"stopped", "succeeded"}
+            assert space.client.post(f"{space.path}/executions/{id}/cancel").status_code == 200
+        assert {space.finished(id)["state"] for id in ids} == {"stopped"}
         judge("commands_beside_them", alone, during, [], more_ms=20 + SLICE_MS)
     beside(attacking())
     assert stack.log("executor").count(" runner.started_again ") == 0
