@@ -17,16 +17,15 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/ids.h"
 #include "base/log.h"
 #include "service/spawn.h"
 
-enum { PATH_BYTES = 4096, NAME_BYTES = 128 };
+enum { PATH_BYTES = 4096, NAME_BYTES = 64 };
 
-static const char starter[] = "starter";
-/* Others are no groups of workspaces: that of this process, and `.control` of systemd. */
+/* Other names are those of `starter`, the group of this process, and of systemd's `.control`. */
 static const char prefix[] = "workspace.";
-static const char others[] = "others", earlier_name[] = "workspace.earlier";
-/* Each group of a workspace has 100. It starts commands and computes nothing. */
+/* Each group of a workspace has 100. The process that starts commands computes nothing. */
 #define STARTER_WEIGHT "1000"
 
 /* --- where they are --- */
@@ -70,8 +69,8 @@ static bool write_file(int dir, const char *name, const char *text)
     return ok;
 }
 
-/* systemd marks the groups that a unit may divide. It has not started what runs in a container, whose first
- * group may have such a mark, and processes of other programs. */
+/* systemd marks each group that a unit may divide, and sets INVOCATION_ID for what it starts. The first group
+ * of a container may have the mark too, and it has processes of other programs. */
 static bool is_delegated(const char *path, int dir)
 {
     char value[2];
@@ -82,63 +81,38 @@ static bool is_delegated(const char *path, int dir)
     return delegated;
 }
 
-/* Makes it if it is missing; -1 with errno. */
-static int make_group(int parent, const char *name)
+static bool make_group(int parent, const char *name)
 {
-    if (mkdirat(parent, name, 0755) != 0 && errno != EEXIST)
-        return -1;
-    return open_group(parent, name);
+    return mkdirat(parent, name, 0755) == 0 || errno == EEXIST;
 }
 
-static void move_processes(int from, int to)
+/* Commands that were started without groups are here. */
+static void move_earlier_commands(int dir)
 {
     char pid[32];
-    int fd = openat(from, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+    int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
     FILE *f = fd >= 0 ? fdopen(fd, "re") : NULL;
     while (f && fgets(pid, sizeof pid, f))
-        (void)write_file(to, "cgroup.procs", pid); /* it may have ended */
+        (void)write_file(dir, "workspace.earlier/cgroup.procs", pid); /* it may have ended */
     if (f)
         fclose(f);
 }
 
-/* Moves this process out of the group that will hold the others, and lets it come before all commands. */
-static bool leave_to_own_group(int dir)
-{
-    int own = make_group(dir, starter);
-    bool ok = own >= 0 && write_file(own, "cgroup.procs", "0");
-    int error = errno;
-    if (own >= 0)
-        close(own);
-    errno = error;
-    return ok;
-}
-
+/* The group may have no processes then: this one enters its own group. */
 static bool share_processors(int dir)
 {
-    enum { TRIES = 100 };
-    bool ok = false;
-    int earlier = make_group(dir, earlier_name);
-    for (int i = 0; earlier >= 0 && !ok && i < TRIES; i++) {
-        /* commands whose starter had no groups are in its own, and may start processes meanwhile */
-        move_processes(dir, earlier);
-        ok = write_file(dir, "cgroup.subtree_control", "+cpu");
-        if (!ok && errno != EBUSY)
-            break;
+    enum { TRIES = 100 }; /* commands may fork while they are moved */
+    if (!make_group(dir, "starter") || !write_file(dir, "starter/cgroup.procs", "0") ||
+        !make_group(dir, "workspace.earlier"))
+        return false;
+    for (int i = 0; i < TRIES; i++) {
+        move_earlier_commands(dir);
+        if (write_file(dir, "cgroup.subtree_control", "+cpu"))
+            return true;
+        if (errno != EBUSY)
+            return false;
     }
-    int error = errno;
-    if (earlier >= 0)
-        close(earlier);
-    errno = error;
-    return ok;
-}
-
-static void set_own_weight(int dir)
-{
-    int own = open_group(dir, starter);
-    if (own >= 0) {
-        (void)write_file(own, "cpu.weight", STARTER_WEIGHT);
-        close(own);
-    }
+    return false;
 }
 
 void command_groups_open(struct command_groups *g)
@@ -147,8 +121,8 @@ void command_groups_open(struct command_groups *g)
     *g = (struct command_groups){.dir = -1};
     errno = ENOENT;
     int dir = find_own_group(path) ? open_group(AT_FDCWD, path) : -1;
-    if (dir >= 0 && is_delegated(path, dir) && leave_to_own_group(dir) && share_processors(dir)) {
-        set_own_weight(dir);
+    if (dir >= 0 && is_delegated(path, dir) && share_processors(dir)) {
+        (void)write_file(dir, "starter/cpu.weight", STARTER_WEIGHT);
         log_info("runner.groups", "path=%s", path);
         g->dir = dir;
         return;
@@ -164,20 +138,16 @@ void command_groups_open(struct command_groups *g)
 
 /* --- a process in a group --- */
 
-static bool is_name(const char *text)
-{
-    size_t n = strspn(text, "0123456789abcdefghijklmnopqrstuvwxyz-");
-    return n > 0 && text[n] == '\0' && n < NAME_BYTES - sizeof prefix;
-}
-
 /* What is started for no workspace has a group, too: it removes files of all of them. */
 static int open_workspace_group(const struct command_groups *g, const char *workspace)
 {
     char name[NAME_BYTES];
+    id owner;
     if (g->dir < 0)
         return -1;
-    snprintf(name, sizeof name, "%s%s", prefix, workspace && is_name(workspace) ? workspace : others);
-    int group = make_group(g->dir, name);
+    bool is_known = workspace && id_parse(workspace, strlen(workspace), &owner);
+    snprintf(name, sizeof name, "%s%s", prefix, is_known ? owner.text : "others");
+    int group = make_group(g->dir, name) ? open_group(g->dir, name) : -1;
     if (group < 0)
         log_warn("runner.group_failed", "group=%s message=\"%s\"", name, strerror(errno));
     return group;
@@ -208,7 +178,7 @@ pid_t command_groups_spawn(const struct command_groups *g, const char *workspace
     close(group);
     errno = error;
     if (pid < 0 && errno != EAGAIN && errno != ENOMEM) {
-        log_warn("runner.group_failed", "workspace=%s message=\"%s\"", workspace ? workspace : others,
+        log_warn("runner.group_failed", "workspace=%s message=\"%s\"", workspace ? workspace : "",
                  strerror(errno));
         return spawn_program(program, args, in, out);
     }

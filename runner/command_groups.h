@@ -5,7 +5,7 @@
  * millrace-runner.service Delegate=cpu. systemd, since version 251, marks that group with user.delegate. A
  * group that has groups may have no processes: that process moves to the group `starter` beside them. They
  * are of version 2. Without the right, with version 1, or where /sys/fs/cgroup is not writable, as in most
- * containers, there are none, and the kernel shares the processors among processes.
+ * containers, there are none, and each process has an equal share of the processors.
  *
  * Groups are removed when their commands have ended, every COMMAND_GROUPS_SWEEP_MS; when this process ends,
  * those of running commands stay. */
@@ -17,7 +17,7 @@
 enum { COMMAND_GROUPS_SWEEP_MS = 10000 };
 
 struct command_groups {
-    /* of the group that holds them; -1: there are none */
+    /* descriptor of the group that holds them; -1: there are no groups */
     int dir;
 };
 

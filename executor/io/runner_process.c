@@ -413,7 +413,7 @@ static void on_accept_timeout(void *arg)
         timer_set(r->exec->timers, &r->accept_timer, clock_boot_ms() + CLOSE_MS);
         return;
     }
-    r->stdout_ended = true; /* nothing of it is of use any more */
+    r->stdout_ended = true; /* its output no longer matters */
     finish_runner(r);
 }
 

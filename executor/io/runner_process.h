@@ -34,8 +34,8 @@ struct runner_process_events {
  * and while it is being ended. */
 int runner_process_uids(const struct config *config);
 
-/* `job` is borrowed; if this process is root, its "uid" is set here, so that each run has a separate uid.
- * NULL: the runner could not be started (logged). */
+/* The command gets the workspace's share of the processors. `job` is borrowed; if this process is root, its
+ * "uid" is set here, so that each run has a separate uid. NULL: the runner could not be started (logged). */
 struct runner_process *runner_process_start(struct executor *exec, const id *workspace, json_object *job,
                                             const struct runner_process_events *events, void *arg);
 /* Gives a further job to a warm runner, whose last record said that it is reusable. The same `uid` is set. */
@@ -60,8 +60,8 @@ void runner_process_find_program(void);
 /* Its path. */
 const char *runner_process_program(void);
 /* Starts it with these arguments, NULL after the last, and these descriptors (service/spawn.h): by the
- * process that listens at executor.runner_socket (millrace-runner --listen), with the share of the processors
- * that the workspace has there (NULL: none of its own), or, if none does, as a child.
+ * process that listens at executor.runner_socket (millrace-runner --listen), in the
+ * workspace's control group there (NULL: in the one for no workspace); if none listens, as a child.
  * Returns the pid of the child; 0: it is no child, and its end can be seen from its output only; -1: it was
  * not started (logged). */
 pid_t runner_process_spawn(const struct config *config, const id *workspace, const char *const args[], int in,

@@ -33,21 +33,19 @@ static void on_ticket_expired(void *arg)
 static int granted_to(const struct spawn_limiter *limiter, const id *workspace)
 {
     int n = 0;
-    struct spawn_ticket *t;
-    TAILQ_FOREACH(t, &limiter->granted, link)
-    n += id_equal(&t->workspace, workspace);
+    for (struct spawn_ticket *t = TAILQ_FIRST(&limiter->granted); t; t = TAILQ_NEXT(t, link))
+        n += id_equal(&t->workspace, workspace);
     return n;
 }
 
 /* NULL: none may be granted now. There are at most as many as slots for commands. */
 static struct spawn_ticket *next_ticket(const struct spawn_limiter *limiter)
 {
-    struct spawn_ticket *t, *next = NULL;
+    struct spawn_ticket *next = NULL;
     int fewest = INT_MAX;
     if (limiter->granted_n > limiter->limit)
         return NULL;
-    TAILQ_FOREACH(t, &limiter->queued, link)
-    {
+    for (struct spawn_ticket *t = TAILQ_FIRST(&limiter->queued); t; t = TAILQ_NEXT(t, link)) {
         int n = granted_to(limiter, &t->workspace);
         if (n < fewest) {
             fewest = n;

@@ -81,16 +81,17 @@ Test(command_groups, a_command_starts_in_the_group_of_its_workspace)
 {
     char line[256], wanted[256];
     pid_t pid;
-    first_line("01a2-b", PRINT_GROUP, line, sizeof line, &pid);
-    snprintf(wanted, sizeof wanted, "/millrace-unit-%d/workspace.01a2-b\n", (int)getpid());
+    first_line("01a2269d-b63b-731f-842f-a32c2ad84135", PRINT_GROUP, line, sizeof line, &pid);
+    snprintf(wanted, sizeof wanted, "/millrace-unit-%d/workspace.01a2269d-b63b-731f-842f-a32c2ad84135\n",
+             (int)getpid());
     cr_assert_eq(strlen(line) > strlen(wanted) ? strcmp(line + strlen(line) - strlen(wanted), wanted) : -1, 0,
                  "%s", line);
     cr_assert(command_groups_sweep(&groups), "one has a process");
-    cr_assert(exists("workspace.01a2-b"));
+    cr_assert(exists("workspace.01a2269d-b63b-731f-842f-a32c2ad84135"));
     end(pid);
     while (command_groups_sweep(&groups)) /* the kernel has not finished with it */
         sched_yield();
-    cr_assert_not(exists("workspace.01a2-b"));
+    cr_assert_not(exists("workspace.01a2269d-b63b-731f-842f-a32c2ad84135"));
 }
 
 Test(command_groups, what_is_no_workspace_is_in_the_group_for_all_these)
