@@ -1,17 +1,17 @@
 #include "executor/io/spawn_limiter.h"
 
-#include <limits.h>
 #include <talloc.h>
 
 #include "base/clock.h"
 
-enum { TICKET_MS = 500 };
+enum { OVERDUE_MS = 500 };
 
 TAILQ_HEAD(spawn_tickets, spawn_ticket);
 
 struct spawn_limiter {
     struct timers *timers;
-    int limit, granted_n;
+    /* in_time_n: the granted ones that are not overdue */
+    int limit, in_time_n;
     struct spawn_tickets queued, granted;
 };
 
@@ -23,11 +23,6 @@ struct spawn_limiter *spawn_limiter_new(void *ctx, struct timers *timers, int li
     TAILQ_INIT(&limiter->queued);
     TAILQ_INIT(&limiter->granted);
     return limiter;
-}
-
-static void on_ticket_expired(void *arg)
-{
-    spawn_limiter_release(arg);
 }
 
 static int granted_to(const struct spawn_limiter *limiter, const id *workspace)
@@ -42,19 +37,17 @@ static int granted_to(const struct spawn_limiter *limiter, const id *workspace)
 static struct spawn_ticket *next_ticket(const struct spawn_limiter *limiter)
 {
     struct spawn_ticket *next = NULL;
-    int fewest = INT_MAX;
-    if (limiter->granted_n > limiter->limit)
+    int fewest = limiter->limit;
+    if (limiter->in_time_n > limiter->limit)
         return NULL;
-    for (struct spawn_ticket *t = TAILQ_FIRST(&limiter->queued); t; t = TAILQ_NEXT(t, link)) {
+    for (struct spawn_ticket *t = TAILQ_FIRST(&limiter->queued); t && fewest > 0; t = TAILQ_NEXT(t, link)) {
         int n = granted_to(limiter, &t->workspace);
         if (n < fewest) {
             fewest = n;
             next = t;
         }
-        if (n == 0)
-            break;
     }
-    return limiter->granted_n < limiter->limit || fewest == 0 ? next : NULL;
+    return limiter->in_time_n < limiter->limit || fewest == 0 ? next : NULL;
 }
 
 static void grant_tickets(struct spawn_limiter *limiter)
@@ -62,18 +55,26 @@ static void grant_tickets(struct spawn_limiter *limiter)
     for (struct spawn_ticket *t; (t = next_ticket(limiter));) {
         TAILQ_REMOVE(&limiter->queued, t, link);
         TAILQ_INSERT_TAIL(&limiter->granted, t, link);
-        limiter->granted_n++;
+        limiter->in_time_n++;
         t->granted = true;
-        timer_set(limiter->timers, &t->expiry, clock_boot_ms() + TICKET_MS);
+        timer_set(limiter->timers, &t->overdue_timer, clock_boot_ms() + OVERDUE_MS);
         t->on_granted(t->arg); /* may leave at once */
     }
+}
+
+static void on_overdue(void *arg)
+{
+    struct spawn_ticket *ticket = arg;
+    ticket->overdue = true;
+    ticket->limiter->in_time_n--;
+    grant_tickets(ticket->limiter);
 }
 
 void spawn_limiter_acquire(struct spawn_limiter *limiter, struct spawn_ticket *ticket)
 {
     ticket->limiter = limiter;
-    ticket->expiry = (struct timer){.fire = on_ticket_expired, .arg = ticket};
-    ticket->granted = false;
+    ticket->overdue_timer = (struct timer){.fire = on_overdue, .arg = ticket};
+    ticket->granted = ticket->overdue = false;
     TAILQ_INSERT_TAIL(&limiter->queued, ticket, link);
     grant_tickets(limiter);
 }
@@ -85,9 +86,9 @@ void spawn_limiter_release(struct spawn_ticket *ticket)
         return;
     ticket->limiter = NULL;
     if (ticket->granted) {
-        timer_clear(limiter->timers, &ticket->expiry);
+        timer_clear(limiter->timers, &ticket->overdue_timer);
         TAILQ_REMOVE(&limiter->granted, ticket, link);
-        limiter->granted_n--;
+        limiter->in_time_n -= !ticket->overdue;
     } else {
         TAILQ_REMOVE(&limiter->queued, ticket, link);
     }

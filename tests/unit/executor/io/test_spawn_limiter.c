@@ -62,20 +62,6 @@ Test(spawn_limiter, a_cancelled_ticket_leaves_the_queue)
     talloc_free(l->ctx);
 }
 
-Test(spawn_limiter, a_slot_is_released_after_the_timeout)
-{
-    struct limiter_fixture *l = make_fixture(1);
-    timers_run(l->timers, clock_boot_ms() - 1);
-    cr_assert(l->order[1] == 0);
-    timers_run(l->timers, clock_boot_ms() + 10000);
-    cr_assert(l->order[1] == 2 && l->order[2] == 0);
-    spawn_limiter_release(&l->tickets[0]); /* its ticket has expired */
-    cr_assert(l->order[2] == 0);
-    spawn_limiter_release(&l->tickets[1]);
-    cr_assert(l->order[2] == 3);
-    talloc_free(l->ctx);
-}
-
 static id workspace_named(const char *name)
 {
     id workspace = {0};
@@ -90,6 +76,33 @@ static void acquire_for(struct limiter_fixture *l, struct spawn_ticket *ticket, 
     *ticket = (struct spawn_ticket){
         .workspace = workspace_named(workspace), .on_granted = on_admitted, .arg = order};
     spawn_limiter_acquire(l->limiter, ticket);
+}
+
+Test(spawn_limiter, a_start_that_is_overdue_holds_up_only_its_own_workspace)
+{
+    struct limiter_fixture *l = make_fixture(1);
+    struct spawn_ticket b[3];
+    int order[3] = {0}, again = 0;
+    for (int i = 0; i < 3; i++)
+        acquire_for(l, &b[i], "b", &order[i]);
+    cr_assert(order[0] == 2 && order[1] == 0, "one more than the limit");
+    timers_run(l->timers, clock_boot_ms() - 1);
+    spawn_limiter_release(&b[0]);
+    cr_assert(order[1] == 3 && order[2] == 0 && l->order[1] == 0);
+    spawn_limiter_release(&b[1]);
+    cr_assert(order[2] == 4);
+    timers_run(l->timers, clock_boot_ms() + 10000);
+    cr_assert(l->order[1] == 0, "its own start is not yet over");
+    acquire_for(l, &b[1], "b", &again);
+    cr_assert(again == 0, "nor is this one");
+    spawn_limiter_release(&b[2]);
+    cr_assert(again == 5);
+    spawn_limiter_release(&l->tickets[0]);
+    cr_assert(l->order[1] == 6, "the place beyond the limit: the other one is in time");
+    timers_run(l->timers, clock_boot_ms() + 20000);
+    spawn_limiter_release(&l->tickets[1]);
+    cr_assert(l->order[2] == 7 && l->order[3] == 0, "overdue ones have left their places");
+    talloc_free(l->ctx);
 }
 
 Test(spawn_limiter, another_workspace_need_not_wait_for_a_start_of_the_first)
