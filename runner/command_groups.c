@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -23,10 +24,9 @@
 
 enum { PATH_BYTES = 4096, NAME_BYTES = 64 };
 
-/* Other names are those of `starter`, the group of this process, and of systemd's `.control`. */
 static const char prefix[] = "workspace.";
-/* Each group of a workspace has 100. The process that starts commands computes nothing. */
-#define STARTER_WEIGHT "1000"
+/* Each group of a workspace has 100. */
+#define STARTING_WEIGHT "300"
 
 /* --- where they are --- */
 
@@ -81,38 +81,21 @@ static bool is_delegated(const char *path, int dir)
     return delegated;
 }
 
+/* Threaded groups share the processors with the processes that are in the group above them, and a thread
+ * enters one by itself without excluding anybody (fork_into says what else does). */
 static bool make_group(int parent, const char *name)
 {
-    return mkdirat(parent, name, 0755) == 0 || errno == EEXIST;
+    char type[NAME_BYTES + 16];
+    snprintf(type, sizeof type, "%s/cgroup.type", name);
+    return (mkdirat(parent, name, 0755) == 0 || errno == EEXIST) && write_file(parent, type, "threaded");
 }
 
-/* Commands that were started without groups are here. */
-static void move_earlier_commands(int dir)
-{
-    char pid[32];
-    int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-    FILE *f = fd >= 0 ? fdopen(fd, "re") : NULL;
-    while (f && fgets(pid, sizeof pid, f))
-        (void)write_file(dir, "workspace.earlier/cgroup.procs", pid); /* it may have ended */
-    if (f)
-        fclose(f);
-}
-
-/* The group may have no processes then: this one enters its own group. */
+/* This process enters `starting`, too. */
 static bool share_processors(int dir)
 {
-    enum { TRIES = 100 }; /* commands may fork while they are moved */
-    if (!make_group(dir, "starter") || !write_file(dir, "starter/cgroup.procs", "0") ||
-        !make_group(dir, "workspace.earlier"))
-        return false;
-    for (int i = 0; i < TRIES; i++) {
-        move_earlier_commands(dir);
-        if (write_file(dir, "cgroup.subtree_control", "+cpu"))
-            return true;
-        if (errno != EBUSY)
-            return false;
-    }
-    return false;
+    return make_group(dir, "starting") && write_file(dir, "cgroup.subtree_control", "+cpu") &&
+           write_file(dir, "starting/cpu.weight", STARTING_WEIGHT) &&
+           write_file(dir, "starting/cgroup.threads", "0");
 }
 
 void command_groups_open(struct command_groups *g)
@@ -122,7 +105,6 @@ void command_groups_open(struct command_groups *g)
     errno = ENOENT;
     int dir = find_own_group(path) ? open_group(AT_FDCWD, path) : -1;
     if (dir >= 0 && is_delegated(path, dir) && share_processors(dir)) {
-        (void)write_file(dir, "starter/cpu.weight", STARTER_WEIGHT);
         log_info("runner.groups", "path=%s", path);
         g->dir = dir;
         return;
@@ -138,19 +120,24 @@ void command_groups_open(struct command_groups *g)
 
 /* --- a process in a group --- */
 
-/* What is started for no workspace has a group, too: it removes files of all of them. */
-static int open_workspace_group(const struct command_groups *g, const char *workspace)
+static int open_named_group(int parent, const char *owner)
 {
     char name[NAME_BYTES];
-    id owner;
-    if (g->dir < 0)
-        return -1;
-    bool is_known = workspace && id_parse(workspace, strlen(workspace), &owner);
-    snprintf(name, sizeof name, "%s%s", prefix, is_known ? owner.text : "others");
-    int group = make_group(g->dir, name) ? open_group(g->dir, name) : -1;
+    snprintf(name, sizeof name, "%s%s", prefix, owner);
+    int group = make_group(parent, name) ? open_group(parent, name) : -1;
     if (group < 0)
         log_warn("runner.group_failed", "group=%s message=\"%s\"", name, strerror(errno));
     return group;
+}
+
+/* What is started for no workspace has a group, too: it removes files of all of them. */
+static int open_workspace_group(int parent, const char *workspace)
+{
+    static const char others[] = "others";
+    id owner;
+    bool is_known = workspace && id_parse(workspace, strlen(workspace), &owner);
+    int group = open_named_group(parent, is_known ? owner.text : others);
+    return group < 0 && is_known ? open_named_group(parent, others) : group;
 }
 
 /* The kernel makes the process in the group. To move one there, also with version 1, excludes every fork and
@@ -165,27 +152,55 @@ static pid_t fork_into(int group)
 pid_t command_groups_spawn(const struct command_groups *g, const char *workspace, const char *program,
                            const char *const args[], int in, int out)
 {
-    int group = open_workspace_group(g, workspace);
-    if (group < 0)
+    if (g->dir < 0)
         return spawn_program(program, args, in, out);
-    pid_t pid = fork_into(group);
+    int group = open_workspace_group(g->dir, workspace);
+    pid_t pid = group >= 0 ? fork_into(group) : -1;
     if (pid == 0) {
         spawn_exec(program, args, in, out);
         log_error("runner.spawn_failed", "program=%s message=\"%s\"", program, strerror(errno));
         _exit(127);
     }
     int error = errno;
-    close(group);
+    if (group >= 0)
+        close(group);
     errno = error;
-    if (pid < 0 && errno != EAGAIN && errno != ENOMEM) {
-        log_warn("runner.group_failed", "workspace=%s message=\"%s\"", workspace ? workspace : "",
-                 strerror(errno));
-        return spawn_program(program, args, in, out);
-    }
     return pid;
 }
 
+/* --- runners --- */
+
+void command_groups_open_own(struct command_groups_own *own)
+{
+    char path[PATH_BYTES];
+    *own = COMMAND_GROUPS_NONE;
+    const char *last = find_own_group(path) ? strrchr(path, '/') : NULL;
+    if (!last || strncmp(last + 1, prefix, sizeof prefix - 1) != 0)
+        return;
+    own->dir = open_group(AT_FDCWD, path);
+    if (own->dir < 0 || flock(own->dir, LOCK_SH) != 0)
+        return;
+    own->workspace = openat(own->dir, "cgroup.threads", O_WRONLY | O_CLOEXEC);
+    own->starting = openat(own->dir, "../starting/cgroup.threads", O_WRONLY | O_CLOEXEC);
+}
+
+bool command_groups_enter(int group)
+{
+    return group < 0 || write(group, "0", 1) == 1;
+}
+
 /* --- the end --- */
+
+/* Not while a runner holds it: it leaves its group for a moment. */
+static bool remove_group(int parent, const char *name)
+{
+    int dir = open_group(parent, name);
+    bool removed =
+        dir >= 0 && flock(dir, LOCK_EX | LOCK_NB) == 0 && unlinkat(parent, name, AT_REMOVEDIR) == 0;
+    if (dir >= 0)
+        close(dir);
+    return removed;
+}
 
 bool command_groups_sweep(const struct command_groups *g)
 {
@@ -193,36 +208,9 @@ bool command_groups_sweep(const struct command_groups *g)
     int fd = g->dir >= 0 ? open_group(g->dir, ".") : -1;
     DIR *all = fd >= 0 ? fdopendir(fd) : NULL;
     for (struct dirent *d; all && (d = readdir(all));)
-        if (strncmp(d->d_name, prefix, sizeof prefix - 1) == 0 &&
-            unlinkat(g->dir, d->d_name, AT_REMOVEDIR) != 0)
+        if (strncmp(d->d_name, prefix, sizeof prefix - 1) == 0 && !remove_group(g->dir, d->d_name))
             left = true;
     if (all)
         closedir(all);
     return left;
-}
-
-void command_groups_close(struct command_groups *g)
-{
-    if (g->dir < 0)
-        return;
-    (void)command_groups_sweep(g);
-    (void)write_file(g->dir, "cgroup.subtree_control", "-cpu");
-    close(g->dir);
-    g->dir = -1;
-}
-
-void command_groups_release(void)
-{
-    char path[PATH_BYTES];
-    if (!find_own_group(path))
-        return;
-    char *last = strrchr(path, '/'); /* systemd's own programs of a unit with groups are in this one */
-    if (strcmp(last, "/.control") == 0)
-        *last = '\0';
-    int dir = open_group(AT_FDCWD, path);
-    if (dir >= 0) {
-        if (is_delegated(path, dir))
-            (void)write_file(dir, "cgroup.subtree_control", "-cpu");
-        close(dir);
-    }
 }

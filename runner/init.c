@@ -15,6 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/sched.h"
+#include "runner/command_groups.h"
+#include "runner/seccomp.h"
 #include "runner/spawn.h"
 
 static void send_note(int fd, char kind, int value)
@@ -53,6 +56,8 @@ struct init_command {
     /* errno of a failed exec; 0 otherwise. The child shares this memory until it has executed the command
      * (runner_spawn). */
     int error;
+    /* the command is not in its control group, and was not executed */
+    bool outside;
 };
 
 static int init_exec_command(void *arg)
@@ -61,9 +66,16 @@ static int init_exec_command(void *arg)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    if (!command_groups_enter(s->limits->group_fd)) {
+        s->outside = true;
+        return 127;
+    }
+    sched_run_behind();
+    sched_set_long_slices(true);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     setpgid(0, 0);
-    if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 && set_limits(s->limits))
+    if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 && set_limits(s->limits) &&
+        (!s->limits->keeps_slices || runner_seccomp_keep_slices()))
         execvp(s->command[0], s->command);
     s->error = errno;
     return 127;
@@ -75,7 +87,7 @@ static pid_t start_command(char **command, const struct runner_init_limits *limi
 {
     struct init_command s = {.command = command, .limits = limits};
     pid_t pid = runner_spawn(init_exec_command, &s);
-    if (pid < 0)
+    if (pid < 0 || s.outside || !command_groups_enter(limits->group_fd))
         _exit(1);
     send_note(note_fd, s.error ? 'X' : 'S', s.error);
     return pid;
@@ -148,18 +160,21 @@ static int init_prepare(int control_fd)
 
 int runner_init_main(int argc, char **argv)
 {
-    if (argc < 9)
+    if (argc < 11)
         return 2;
     int control_fd = atoi(argv[2]), note_fd = atoi(argv[3]);
     const struct runner_init_limits limits = {strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10),
-                                              (unsigned)strtoul(argv[6], NULL, 10)};
+                                              (unsigned)strtoul(argv[6], NULL, 10), atoi(argv[7]) != 0,
+                                              atoi(argv[8])};
     int signal_fd = init_prepare(control_fd);
-    struct init_state state = {.command = start_command(argv + 8, &limits, note_fd), .note_fd = note_fd};
+    struct init_state state = {.command = start_command(argv + 10, &limits, note_fd), .note_fd = note_fd};
     struct pollfd p[] = {{.fd = control_fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
     /* only the command may hold these: the runner must see end of file when the command closes them */
     close(STDIN_FILENO);
     close(STDOUT_FILENO);
     close(STDERR_FILENO);
+    if (limits.group_fd >= 0)
+        close(limits.group_fd);
     for (;;) {
         struct signalfd_siginfo info;
         char command_byte;

@@ -6,6 +6,7 @@
  * no process behind. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* A message from process 1 to the runner: one packet of a SOCK_SEQPACKET socket. */
@@ -22,7 +23,11 @@ struct runner_init_note {
 struct runner_init_limits {
     uint64_t memory_bytes, file_bytes;
     unsigned processes_max;
+    /* the command must not change its slices: false only where the kernel has no filters */
+    bool keeps_slices;
+    /* of the workspace, for command_groups_enter(); -1: none */
+    int group_fd;
 };
 
-/* argv: --init CONTROL_FD NOTE_FD MEMORY FILE PROCESSES -- COMMAND … */
+/* argv: --init CONTROL_FD NOTE_FD MEMORY FILE PROCESSES KEEPS_SLICES GROUP_FD -- COMMAND … */
 int runner_init_main(int argc, char **argv);

@@ -212,6 +212,7 @@ enum err runner_job_parse(void *ctx, const char *text, size_t size, struct runne
         return ERR_INVALID;
     }
     struct runner_job *job = talloc_zero(ctx, struct runner_job);
+    job->groups = COMMAND_GROUPS_NONE;
     check_known_members(&p);
     job->argv = string_list_member(&p, "argv");
     if (!job->argv || !job->argv[0] || !*job->argv[0])

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "runner/command_groups.h"
 #include "runner/warm_protocol.h"
 
 struct runner_file {
@@ -49,6 +50,8 @@ struct runner_job {
     const char **env;
     /* features that the operator accepts to be missing */
     bool no_net_ns, no_cgroup_ns, no_seccomp, no_io_accounting;
+    /* not from the text: command_groups_open_own(); -1 after parsing */
+    struct command_groups_own groups;
 };
 
 /* Parses a job. ERR_INVALID if it is not valid; *why_r is then the reason, static or owned by ctx. */

@@ -99,7 +99,6 @@ static sigset_t catch_end_signals(void)
 
 static void end(const struct unix_listener *listener)
 {
-    command_groups_close(&groups);
     unix_listener_unlink(listener);
     close(listener->fd); /* executors start commands themselves from now on */
     log_info("runner.stopping", "socket=%s", listener->path);

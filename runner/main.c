@@ -6,7 +6,6 @@
  *   millrace-runner --report [UID]  the same without the texts for people, on standard error
  *   millrace-runner --remove DIR    removes a run's folder, whatever the run created in it
  *   millrace-runner --listen PATH   starts runners for executors that connect to a Unix socket (listen.h)
- *   millrace-runner --release       lets it start again after it was killed (command_groups.h)
  *
  * Standard input stays open while the job runs: it is the lifeline. When it closes, the executor is dead
  * and all processes of the run are killed at once. The line "stop" stops the run, as SIGTERM does. With
@@ -120,7 +119,9 @@ static int run_job(void *ctx, const char *path)
         return 1;
     /* The command, and what it costs to supervise it, must not delay the executor. Not before that report: a
      * runner that waits for its turn behind other commands would count as one that nobody started. */
-    sched_run_behind();
+    command_groups_open_own(&job->groups);
+    if (job->groups.workspace < 0)
+        sched_run_behind();
     return runner_supervise(ctx, job, path ? -1 : STDIN_FILENO, received);
 }
 
@@ -152,10 +153,6 @@ int main(int argc, char **argv)
         return runner_init_main(argc, argv);
     if (argc == 3 && strcmp(argv[1], "--listen") == 0)
         return runner_listen(argv[2]);
-    if (argc == 2 && strcmp(argv[1], "--release") == 0) {
-        command_groups_release();
-        return 0;
-    }
     /* descriptors that the executor left open must not be inherited, above all not the lifeline of another
      * run */
     close_range(3, ~0U, 0);
@@ -172,7 +169,7 @@ int main(int argc, char **argv)
         status = remove_folder(argv[2]);
     else
         fprintf(stderr, "usage: millrace-runner [--job FILE | --check [UID] | --report [UID] | --remove DIR "
-                        "| --listen PATH | --release]\n");
+                        "| --listen PATH]\n");
     talloc_free(ctx);
     return status;
 }

@@ -157,7 +157,9 @@ static const char **make_argv(void *ctx, const struct runner_job *job, const str
              number_text(ctx, (uint64_t)in->control));
     arg_add3(&w, number_text(ctx, (uint64_t)in->note), number_text(ctx, job->memory_bytes),
              number_text(ctx, job->disk_bytes));
-    arg_add3(&w, number_text(ctx, job->processes_max), "--", NULL);
+    arg_add3(&w, number_text(ctx, job->processes_max), job->no_seccomp ? "0" : "1",
+             talloc_asprintf(ctx, "%d", job->groups.workspace));
+    arg_add(&w, "--");
     for (size_t i = 0; job->argv[i]; i++)
         arg_add(&w, map_argument(ctx, job, job->argv[i], i == 0));
     return w.list;
@@ -296,7 +298,8 @@ static int exec_bwrap(void *arg)
 {
     const struct sandbox_launch *l = arg;
     const struct sandbox_child_fds *in = l->in;
-    const int kept[] = {in->control, in->note, in->filter, in->self, in->passwd, in->group};
+    const int kept[] = {
+        in->control, in->note, in->filter, in->self, in->passwd, in->group, l->job->groups.workspace};
     dup2(in->in, 0);
     dup2(in->out, 1);
     dup2(in->err, 2);
@@ -321,7 +324,7 @@ static void guard_main(struct sandbox_launch *l)
     /* before change_user(), which removes the permission to write it: if memory is short, the kernel kills
      * the sandbox first */
     write_text("/proc/self/oom_score_adj", "1000");
-    sched_set_long_slices(true); /* the niceness is inherited from the runner */
+    sched_set_middle_slices(); /* the niceness is inherited from the runner */
     if (l->job->uid && !bind_folders(l->job)) {
         dprintf(l->in->err, "cannot mount the skill's folder %s or the run's folder %s: %s\n",
                 l->job->skill_dir, l->job->work_parent, strerror(errno));
@@ -357,9 +360,11 @@ static void guard_main(struct sandbox_launch *l)
 static pid_t fork_guard(struct sandbox_launch *l)
 {
     unsigned long flags = SIGCHLD | CLONE_NEWPID | CLONE_NEWNS | (l->job->uid ? 0 : CLONE_NEWUSER);
+    (void)command_groups_enter(l->job->groups.starting); /* the guard stays there */
     pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, 0);
     if (pid == 0)
         guard_main(l);
+    (void)command_groups_enter(l->job->groups.workspace);
     return pid;
 }
 

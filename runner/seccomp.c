@@ -20,10 +20,19 @@ int runner_seccomp_open(bool network)
     return fd;
 }
 
-bool runner_seccomp_compute_only(void)
+static bool confine(const struct sock_filter *steps, size_t n)
 {
-    const struct sock_fprog program = {(unsigned short)filter_compute_n,
-                                       (struct sock_filter *)filter_compute};
+    const struct sock_fprog program = {(unsigned short)n, (struct sock_filter *)steps};
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+bool runner_seccomp_keep_slices(void)
+{
+    return confine(filter_slices, filter_slices_n);
+}
+
+bool runner_seccomp_compute_only(void)
+{
+    return confine(filter_compute, filter_compute_n);
 }

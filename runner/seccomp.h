@@ -10,6 +10,10 @@
  * failure. `network`: allow sockets of AF_INET and AF_INET6. */
 int runner_seccomp_open(bool network);
 
+/* Permanently forbids the calling process, and what it starts, to change its slices and its policy of
+ * scheduling. False on failure. */
+bool runner_seccomp_keep_slices(void);
+
 /* Permanently confines the calling process to computing and to reading and writing its open descriptors.
  * False on failure. */
 bool runner_seccomp_compute_only(void);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "runner/artifacts.h"
+#include "runner/command_groups.h"
 #include "runner/init.h"
 #include "runner/report.h"
 #include "runner/sampler.h"
@@ -109,6 +110,23 @@ static void on_owner_input(struct supervised_run *r)
     supervise_kill_run(r, "stopped");
 }
 
+static void hold_mounts(struct supervised_run *r)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/ns/mnt", (int)r->init_pid);
+    r->mounts_fd = open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static void release_mounts(struct supervised_run *r)
+{
+    if (r->mounts_fd < 0)
+        return;
+    (void)command_groups_enter(r->groups.starting);
+    close(r->mounts_fd);
+    (void)command_groups_enter(r->groups.workspace);
+    r->mounts_fd = -1;
+}
+
 /* The guard can be reaped only after all processes of its pid namespace have ended. */
 static void reap_guard(struct supervised_run *r)
 {
@@ -116,6 +134,7 @@ static void reap_guard(struct supervised_run *r)
         return;
     r->sandbox.guard = -1;
     r->tree_dead = true;
+    release_mounts(r);
     r->ended_ms = supervise_now_ms();
 }
 
@@ -160,6 +179,7 @@ static void on_init_note(struct supervised_run *r)
     }
     if (note.kind == 'S') {
         r->started = true;
+        hold_mounts(r);
         runner_report_send(runner_report_new("started"));
         if (r->job->warm)
             r->fds[FD_STDIN].events = POLLOUT;
@@ -489,7 +509,8 @@ int runner_supervise(void *ctx, const struct runner_job *job, int owner_fd, cons
     r->job = job;
     r->job_ctx = talloc_new(r);
     r->warm_dir = job->work_parent;
-    r->proc_fd = -1;
+    r->proc_fd = r->mounts_fd = -1;
+    r->groups = job->groups;
     int signal_fd = open_signal_fd();
     if (runner_workdir_make(ctx, job, &r->workdir, &why) != OK || (job->warm && warm_prepare(r, &why) != OK))
         return report_failure(why);

@@ -30,6 +30,12 @@ struct supervised_run {
     int64_t started_ms, deadline_ms, kill_ms, sample_ms, disk_ms, ended_ms;
     /* the sandbox's /proc; -1 until opened */
     int proc_fd;
+    /* of the first job */
+    struct command_groups_own groups;
+    /* The mount namespace of the sandbox, which would otherwise end with the command's last process: the
+     * kernel then takes a lock that every start of a command needs, and that process may have to wait long
+     * for a processor. -1: not held. */
+    int mounts_fd;
     /* the sandbox's process 1, in the runner's pid namespace; 0 until it has sent a note */
     pid_t init_pid;
     /* consecutive samples that read nothing */

@@ -12,6 +12,7 @@
 enum {
     /* The longest slice that Linux allows. */
     SCHED_LONG_SLICE_NS = 100000000,
+    SCHED_MIDDLE_SLICE_NS = 50000000,
     /* A tenth of the weight of a thread with the usual niceness. */
     SCHED_BEHIND_NICE = 10,
 };
@@ -19,6 +20,9 @@ enum {
 /* The calling thread from now on has long slices, or those of every thread. Needs no right. Costs two system
  * calls where it changes something. */
 void sched_set_long_slices(bool on);
+/* The calling process, and all that it forks, gives way to the threads of services as with long slices, and
+ * need not wait until a process with long slices has used its own. Before sched_set_long_slices(). */
+void sched_set_middle_slices(void);
 /* The calling thread, and all that it forks from now on, has the niceness SCHED_BEHIND_NICE for good. It
  * needs no right. The kernel compares niceness only within one control group; without control groups it makes
  * one for each session (kernel.sched_autogroup_enabled). This sets no long slices: while many processes with

@@ -47,10 +47,6 @@ static const int refused[] = {
     SYS(keyctl),
     SYS(add_key),
     SYS(request_key),
-    /* shorter slices, which would come before the threads of the services (lib/base/sched.h) */
-    SYS(sched_setattr),
-    SYS(sched_setscheduler),
-    SYS(sched_setparam),
     /* kernel interfaces with a history */
     SYS(bpf),
     SYS(perf_event_open),
@@ -141,6 +137,18 @@ static scmp_filter_ctx command_filter(bool network)
     return f && add_lists(f) == 0 && add_sockets(f, network) == 0 ? f : NULL;
 }
 
+/* Shorter slices would come before the threads of the services (lib/base/sched.h). Process 1 sets those of
+ * the command before it forbids that. */
+static scmp_filter_ctx slices_filter(void)
+{
+    static const int calls[] = {SYS(sched_setattr), SYS(sched_setscheduler), SYS(sched_setparam)};
+    scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+    int bad = f ? 0 : 1;
+    for (size_t i = 0; f && i < sizeof calls / sizeof *calls; i++)
+        bad |= seccomp_rule_add(f, DENY(EPERM), calls[i], 0);
+    return bad ? NULL : f;
+}
+
 static scmp_filter_ctx compute_filter(void)
 {
     static const int allowed[] = {
@@ -180,7 +188,7 @@ static bool write_filter(FILE *c, const char *name, scmp_filter_ctx f)
 
 static void write_header(FILE *h)
 {
-    static const char *const names[] = {"offline", "network", "compute"};
+    static const char *const names[] = {"offline", "network", "slices", "compute"};
     fputs("/* Made by runner/filters/main.c. */\n#pragma once\n\n#include <linux/filter.h>\n#include "
           "<stddef.h>\n\n",
           h);
@@ -201,7 +209,7 @@ int main(int argc, char **argv)
     fputs("#include \"filters.h\"\n\n", c);
     bool good = write_filter(c, "offline", command_filter(false)) &&
                 write_filter(c, "network", command_filter(true)) &&
-                write_filter(c, "compute", compute_filter());
+                write_filter(c, "slices", slices_filter()) && write_filter(c, "compute", compute_filter());
     good = fclose(h) == 0 && fclose(c) == 0 && good;
     if (!good)
         fprintf(stderr, "make-filters: libseccomp refuses the rules\n");

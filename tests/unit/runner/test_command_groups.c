@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,6 +57,16 @@ static bool exists(const char *name)
     return faccessat(groups.dir, name, F_OK, 0) == 0;
 }
 
+static bool is_populated(const char *name)
+{
+    char file[300], text[64] = "";
+    snprintf(file, sizeof file, "%s/%s/cgroup.events", path, name);
+    FILE *f = fopen(file, "re");
+    cr_assert(f && fread(text, 1, sizeof text - 1, f) > 0);
+    fclose(f);
+    return !strstr(text, "populated 0");
+}
+
 /* The first line that `sh -c script` wrote, started for the workspace; *pid_r is not waited for. */
 static void first_line(const char *workspace, const char *script, char *line, size_t size, pid_t *pid_r)
 {
@@ -89,9 +100,78 @@ Test(command_groups, a_command_starts_in_the_group_of_its_workspace)
     cr_assert(command_groups_sweep(&groups), "one has a process");
     cr_assert(exists("workspace.01a2269d-b63b-731f-842f-a32c2ad84135"));
     end(pid);
-    while (command_groups_sweep(&groups)) /* the kernel has not finished with it */
+    while (is_populated("workspace.01a2269d-b63b-731f-842f-a32c2ad84135")) /* the kernel has not finished */
         sched_yield();
+    int held = openat(groups.dir, "workspace.01a2269d-b63b-731f-842f-a32c2ad84135", O_RDONLY | O_CLOEXEC);
+    cr_assert_eq(flock(held, LOCK_SH), 0);
+    cr_assert(command_groups_sweep(&groups), "a runner holds it, which is elsewhere for a moment");
+    close(held);
+    cr_assert_not(command_groups_sweep(&groups));
     cr_assert_not(exists("workspace.01a2269d-b63b-731f-842f-a32c2ad84135"));
+}
+
+/* In a child: enters the group whose file this is, as a whole process, and from there its own and `starting`.
+ */
+static void change_groups(const char *procs, int out)
+{
+    struct command_groups_own own;
+    int fd = open(procs, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, "0", 1) != 1)
+        _exit(1);
+    command_groups_open_own(&own);
+    const int groups_of_runner[] = {own.starting, own.workspace};
+    for (size_t i = 0; i < 2; i++) {
+        char line[256];
+        if (groups_of_runner[i] < 0 || !command_groups_enter(groups_of_runner[i]))
+            _exit(2);
+        FILE *f = fopen("/proc/self/cgroup", "re");
+        while (f && fgets(line, sizeof line, f))
+            if (strncmp(line, "0::", 3) == 0)
+                dprintf(out, "%s", strrchr(line, '/'));
+        if (f)
+            fclose(f);
+    }
+    _exit(0);
+}
+
+Test(command_groups, a_runner_changes_between_its_group_and_that_of_what_starts_commands)
+{
+    char line[256], procs[256];
+    int out[2], status;
+    pid_t first;
+    cr_assert_eq(mkdirat(groups.dir, "starting", 0755), 0);
+    snprintf(procs, sizeof procs, "%s/starting/cgroup.type", path);
+    int type = open(procs, O_WRONLY | O_CLOEXEC);
+    cr_assert_eq(write(type, "threaded", 8), 8);
+    close(type);
+    first_line(NULL, PRINT_GROUP, line, sizeof line, &first);
+    cr_assert_eq(pipe2(out, O_CLOEXEC), 0);
+    snprintf(procs, sizeof procs, "%s/workspace.others/cgroup.procs", path);
+    pid_t child = fork();
+    if (child == 0)
+        change_groups(procs, out[1]);
+    close(out[1]);
+    FILE *f = fdopen(out[0], "r");
+    cr_assert(fgets(line, sizeof line, f));
+    cr_assert_str_eq(line, "/starting\n");
+    cr_assert(fgets(line, sizeof line, f));
+    cr_assert_str_eq(line, "/workspace.others\n");
+    fclose(f);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(status, 0);
+    end(first);
+    while (command_groups_sweep(&groups))
+        sched_yield();
+    while (unlinkat(groups.dir, "starting", AT_REMOVEDIR) != 0)
+        sched_yield();
+}
+
+Test(command_groups, outside_the_group_of_a_workspace_there_is_none_to_change_to)
+{
+    struct command_groups_own own;
+    command_groups_open_own(&own);
+    cr_assert(own.dir == -1 && own.workspace == -1 && own.starting == -1);
+    cr_assert(command_groups_enter(own.starting), "there is nothing to do");
 }
 
 Test(command_groups, what_is_no_workspace_is_in_the_group_for_all_these)
@@ -110,11 +190,11 @@ Test(command_groups, what_is_no_workspace_is_in_the_group_for_all_these)
 
 Test(command_groups, only_groups_of_workspaces_are_removed)
 {
-    cr_assert_eq(mkdirat(groups.dir, "starter", 0755), 0);
+    cr_assert_eq(mkdirat(groups.dir, "starting", 0755), 0);
     cr_assert_eq(mkdirat(groups.dir, "workspace.x", 0755), 0);
     cr_assert_not(command_groups_sweep(&groups));
-    cr_assert(exists("starter") && !exists("workspace.x"));
-    unlinkat(groups.dir, "starter", AT_REMOVEDIR);
+    cr_assert(exists("starting") && !exists("workspace.x"));
+    unlinkat(groups.dir, "starting", AT_REMOVEDIR);
 }
 
 Test(command_groups, a_group_that_systemd_has_not_delegated_is_not_divided)
