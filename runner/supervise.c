@@ -117,7 +117,7 @@ static void hold_mounts(struct supervised_run *r)
     r->mounts_fd = open(path, O_RDONLY | O_CLOEXEC);
 }
 
-static void release_mounts(struct supervised_run *r)
+void supervise_release_mounts(struct supervised_run *r)
 {
     if (r->mounts_fd < 0)
         return;
@@ -134,7 +134,7 @@ static void reap_guard(struct supervised_run *r)
         return;
     r->sandbox.guard = -1;
     r->tree_dead = true;
-    release_mounts(r);
+    supervise_release_mounts(r);
     r->ended_ms = supervise_now_ms();
 }
 

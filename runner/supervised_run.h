@@ -79,6 +79,8 @@ void supervise_kill_tree(struct supervised_run *r);
 void supervise_kill_run(struct supervised_run *r, const char *reason);
 /* SIGTERM to all processes, and SIGKILL after the grace time. */
 void supervise_terminate(struct supervised_run *r, const char *reason);
+/* Lets the sandbox's mounts end; for when all processes of the run have ended. */
+void supervise_release_mounts(struct supervised_run *r);
 /* Samples the processes. False: none could be read. */
 bool supervise_sample(struct supervised_run *r, struct runner_usage *usage_r);
 void supervise_read_stderr(struct supervised_run *r);

@@ -178,6 +178,7 @@ static void reap_if_dead(struct supervised_run *r)
     if (waitpid(r->sandbox.guard, NULL, WNOHANG) == r->sandbox.guard) {
         r->sandbox.guard = -1;
         r->tree_dead = true;
+        supervise_release_mounts(r);
     }
 }
 
@@ -251,6 +252,7 @@ void warm_leave(struct supervised_run *r)
         supervise_kill_tree(r);
         waitpid(r->sandbox.guard, NULL, 0);
     }
+    supervise_release_mounts(r);
     if (r->workdir.lock_fd < 0)
         return;
     /* A job for a sandbox that has died: the end without `started` lets the owner give it to another process.
