@@ -164,6 +164,24 @@ enum err execution_get_all(struct db *db, void *ctx, const id *workspace, const 
     return OK;
 }
 
+enum err execution_read_page(struct db *db, void *ctx, const id *workspace, const struct db_rows *rows,
+                             struct execution **list_r, size_t *count_r)
+{
+    struct execution *list = talloc_array(ctx, struct execution, rows->count + 1);
+    id *ids = talloc_array(list, id, rows->count + 1);
+    unsigned side_rows = 0;
+    for (size_t i = 0; i < rows->count; i++) {
+        list[i] = execution_from_row(rows, i, workspace);
+        ids[i] = list[i].id;
+        side_rows |= possible_side_rows(db_cell(rows, i, EXECUTION_PAGE_SIDE_ROWS));
+    }
+    if (side_rows & SIDE_ROWS_TIMES)
+        return execution_get_all(db, ctx, workspace, ids, rows->count, list_r, count_r);
+    *list_r = list;
+    *count_r = rows->count;
+    return OK;
+}
+
 const struct execution *execution_find(const struct execution *list, size_t n, const id *execution)
 {
     struct execution wanted = {.id = *execution};

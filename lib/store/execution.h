@@ -77,6 +77,10 @@ enum err execution_outcome(struct db *db, void *ctx, const id *workspace, const 
 /* Those of the `n` ids that exist, newest first, without payloads. */
 enum err execution_get_all(struct db *db, void *ctx, const id *workspace, const id *ids, size_t n,
                            struct execution **list_r, size_t *count_r) WARN_UNUSED;
+/* The same for rows of execution_page and its kind, which are newest first. Reads them again, by their ids,
+ * if one of them may have times. */
+enum err execution_read_page(struct db *db, void *ctx, const id *workspace, const struct db_rows *rows,
+                             struct execution **list_r, size_t *count_r) WARN_UNUSED;
 /* Binary search in a list of execution_get_all. NULL: not in the list. */
 const struct execution *execution_find(const struct execution *list, size_t n, const id *execution);
 /* The same without results, errors and times. As below. */

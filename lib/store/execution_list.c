@@ -6,10 +6,10 @@
 
 #include "mariadb/db.h"
 
-/* Reads the ids of a page first, then their rows. One responder (or any) with one state (or any) is one range
- * of one index, and the page is read at once. Several responders or states are several ranges: each is read
- * in pieces, as far as the page needs, and they are merged here. So no query sorts, and none reads beyond the
- * end of the page. */
+/* Reads the ids of a page first, then their rows; a page of one range without an offset and other conditions
+ * at once (is_one_range). One responder (or any) with one state (or any) is one range of one index. Several
+ * responders or states are several ranges: each is read in pieces, as far as the page needs, and they are
+ * merged here. So no query sorts, and none reads beyond the end of the page. */
 
 enum { PIECE = 1000 /* ids of one range read at once */ };
 
@@ -423,11 +423,45 @@ enum err execution_list_window(struct db *db, void *ctx, const id *workspace,
     return e;
 }
 
+/* --- at once --- */
+
+/* One range of an index that begins at its newest row: its rows are read without asking for their ids first.
+ */
+static bool is_one_range(const struct execution_filter *f)
+{
+    return f->offset == 0 && f->responders_n <= 1 && f->states_n <= 1 && !f->tag && !id_is_set(&f->batch) &&
+           !id_is_set(&f->parent) && !f->error && !f->has_error_hash;
+}
+
+static enum err page_rows(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
+                          struct db_rows **rows_r)
+{
+    struct db_value from = db_id(id_is_set(&f->above) ? &f->above : &lowest);
+    struct db_value to = db_id(id_is_set(&f->below) ? &f->below : &highest);
+    struct db_value ws = db_id(workspace), limit = db_number(f->limit);
+    struct db_value state = db_number_or_null(f->states_n ? f->states[0] : 0, f->states_n > 0);
+    if (f->responders_n) {
+        struct db_value args[] = {ws, db_id(&f->responders[0]), from, to, state, state, limit};
+        return db_run(db, ctx, SQL_EXECUTION_PAGE_BY_RESPONDER, args, 7, rows_r);
+    }
+    if (f->states_n) {
+        struct db_value args[] = {ws, state, from, to, limit};
+        return db_run(db, ctx, SQL_EXECUTION_PAGE_BY_STATE, args, 5, rows_r);
+    }
+    struct db_value args[] = {ws, from, to, limit};
+    return db_run(db, ctx, SQL_EXECUTION_PAGE, args, 4, rows_r);
+}
+
 enum err execution_list(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
                         struct execution **list_r, size_t *count_r)
 {
+    struct db_rows *rows;
     id *ids = NULL;
     size_t n = 0;
+    if (is_one_range(f)) {
+        enum err e = page_rows(db, ctx, workspace, f, &rows);
+        return e == OK ? execution_read_page(db, ctx, workspace, rows, list_r, count_r) : e;
+    }
     enum err e = execution_list_ids(db, ctx, workspace, f, &ids, &n);
     return e == OK ? execution_get_all(db, ctx, workspace, ids, n, list_r, count_r) : e;
 }

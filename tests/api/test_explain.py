@@ -166,6 +166,20 @@ def test_cursor_page_reads_its_rows_only_at_any_depth(stack, history):
         assert n == PAGE and read <= 2 * PAGE + 3 and scanned == 0 and sorted_ == 0, (name, read)
 
 
+def test_page_at_once_reads_its_rows_only(stack, history):
+    ws, w, _, _ = history
+    middle = stack.sql_one(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id LIMIT 1 OFFSET 20000")
+    for name, key, args in (("execution_page", "by_workspace", (ws, LOWEST, middle)),
+                            ("execution_page_by_responder", "by_responder", (ws, w[0], LOWEST, middle, None, None)),
+                            ("execution_page_by_state", "by_state", (ws, 3, LOWEST, middle))):
+        statement = bind(name, *args, PAGE)
+        read, scanned, sorted_, n = cost(stack, statement)
+        assert n == PAGE and read <= PAGE + 3 and scanned == 0 and sorted_ == 0, (name, read)
+        assert accesses(plan(stack, statement))[0][1:] == ("range", key)
+        ids = stack.sql(bind(name.replace("page", "list"), *args, PAGE, 0))
+        assert [r[0] for r in stack.sql(statement)] == [i for i, in ids]
+
+
 def test_time_filters_read_ranges_of_ids(stack, history):
     ws = history[0]
     rows = stack.sql(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id LIMIT 30 OFFSET 15000")

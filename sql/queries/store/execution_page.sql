@@ -1,0 +1,9 @@
+-- The rows of execution_list, without its offset: one statement instead of two.
+-- Columns begin as in execution_by_ids.
+SELECT id, responder_id, root_id, parent_id, retry_of, kind, source, agentic, version, state, failure_reason, cost,
+  refunded, started_ms, ended_ms, updated_ms, purged_ms, tags, metadata, extra, error, 0 AS start_ms, 0 AS expires_ms,
+  trace_context, trace_state, side_rows
+FROM executions FORCE INDEX (by_workspace)
+WHERE workspace_id = ? AND id > ? AND id < ?
+ORDER BY id DESC
+LIMIT ?
