@@ -279,6 +279,15 @@ static char *check_processors(void *ctx, const struct doctor_facts *f)
                            f->config->executor.runner_socket, socket);
 }
 
+static char *check_command_groups(void *ctx, const struct doctor_facts *f)
+{
+    const char *groups = doctor_value(f, "runner.groups");
+    return !groups || strcmp(groups, "found") == 0
+               ? NULL
+               : talloc_strdup(ctx, "commands of different workspaces share the processors by the number of "
+                                    "their processes, so one can starve the others");
+}
+
 /* --- MariaDB --- */
 
 static char *check_mariadb(void *ctx, const struct doctor_facts *f)
@@ -543,6 +552,9 @@ static const struct {
     {"sandbox.processors", DOCTOR_WARNING, check_processors,
      "start millrace-runner.socket, or in containers the service `runner`; if commands shall run among the "
      "services, set executor.runner_socket to nothing"},
+    {"sandbox.workspaces", DOCTOR_WARNING, check_command_groups,
+     "see runner.no_groups in the log of millrace-runner; this needs Linux 5.16, systemd 251 and the "
+     "controller cpu of cgroup v2"},
     {"mariadb.answers", DOCTOR_ERROR, check_mariadb,
      "start MariaDB; check database.socket, admin.db_user and admin.db_password_file"},
     {"mariadb.version", DOCTOR_ERROR, check_mariadb_version, "use MariaDB 10.11.5 or later"},

@@ -124,6 +124,17 @@ static void look_at_runner_socket(void *ctx, struct doctor_facts *f)
         close(fd);
 }
 
+/* Whether millrace-runner.service, if it has been started, has control groups for workspaces
+ * (runner/command_groups.h). */
+static void look_at_command_groups(void *ctx, struct doctor_facts *f)
+{
+    static const char unit[] = "/sys/fs/cgroup/millrace_commands.slice/millrace-runner.service";
+    if (access(unit, F_OK) != 0)
+        return;
+    bool found = access(talloc_asprintf(ctx, "%s/starting", unit), F_OK) == 0;
+    doctor_add_value(ctx, f, "runner.groups", found ? "found" : "missing");
+}
+
 static void look_at_kernel(void *ctx, struct doctor_facts *f, bool runs_skills)
 {
     static const char *const names[] = {"net/core/somaxconn", "user/max_user_namespaces",
@@ -143,6 +154,7 @@ static void look_at_kernel(void *ctx, struct doctor_facts *f, bool runs_skills)
     bool found = access("/usr/bin/bwrap", X_OK) == 0 || access("/usr/local/bin/bwrap", X_OK) == 0;
     doctor_add_value(ctx, f, "host.bwrap", found ? "found" : "missing");
     doctor_add_value(ctx, f, "host.cgroup_controllers", first_line(ctx, "/sys/fs/cgroup/cgroup.controllers"));
+    look_at_command_groups(ctx, f);
 }
 
 /* --- certificates --- */
