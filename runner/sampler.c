@@ -2,6 +2,7 @@
 #include "runner/sampler.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 
 #include "runner/untrusted_dir.h"
 
-enum { HELD_FILES_MAX = 1024 };
+enum { HELD_FILES_MAX = 1024, EXACT_TRIES = 3 };
 
 int sampler_open_proc(pid_t init_pid)
 {
@@ -51,6 +52,19 @@ static bool is_pid(const char *name)
     return *name >= '0' && *name <= '9';
 }
 
+/* The exact number of KiB of a process of which `rss_kib` are in memory. It is 0 if the process has given up
+ * its memory since; not if this process may not read it. */
+static uint64_t exact_kib(int proc_fd, const char *pid, uint64_t rss_kib)
+{
+    char path[300], text[4096];
+    snprintf(path, sizeof path, "%.20s/smaps_rollup", pid);
+    errno = 0;
+    if (read_proc_file(proc_fd, path, text, sizeof text))
+        return proc_field(text, "\nPss_Anon:") + proc_field(text, "\nPss_Shmem:") +
+               proc_field(text, "\nSwapPss:");
+    return errno == ESRCH || errno == ENOENT ? 0 : rss_kib;
+}
+
 static void add_process_usage(int proc_fd, const char *pid, bool exact, struct runner_usage *u)
 {
     char path[300], text[4096];
@@ -64,10 +78,8 @@ static void add_process_usage(int proc_fd, const char *pid, bool exact, struct r
     }
     uint64_t kib =
         proc_field(text, "\nRssAnon:") + proc_field(text, "\nRssShmem:") + proc_field(text, "\nVmSwap:");
-    snprintf(path, sizeof path, "%.20s/smaps_rollup", pid);
-    if (exact && kib && read_proc_file(proc_fd, path, text, sizeof text))
-        kib = proc_field(text, "\nPss_Anon:") + proc_field(text, "\nPss_Shmem:") +
-              proc_field(text, "\nSwapPss:");
+    if (exact && kib)
+        kib = exact_kib(proc_fd, pid, kib);
     u->memory_bytes += kib * 1024;
     snprintf(path, sizeof path, "%.20s/io", pid);
     if (read_proc_file(proc_fd, path, text, sizeof text))
@@ -93,7 +105,10 @@ bool sampler_usage(int proc_fd, uint64_t memory_max, struct runner_usage *usage_
 {
     if (!sum_usage(proc_fd, false, usage_r))
         return false;
-    return usage_r->memory_bytes <= memory_max || sum_usage(proc_fd, true, usage_r);
+    for (int i = 0; i < EXACT_TRIES && usage_r->memory_bytes > memory_max; i++)
+        if (!sum_usage(proc_fd, true, usage_r))
+            return false;
+    return true;
 }
 
 bool sampler_same_mounts(int proc_fd, int pid)

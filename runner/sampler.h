@@ -26,7 +26,9 @@ struct runner_usage {
 int sampler_open_proc(pid_t init_pid);
 
 /* Takes one sample. The first sum counts pages shared after fork() once per process. If it exceeds
- * `memory_max`, a slower exact sum replaces it. False if no process could be read. */
+ * `memory_max`, a slower exact sum replaces it; if that does as well, it is taken again, at most twice: while
+ * processes that share pages end, those that are read later count for those that were read before. False if
+ * no process could be read. */
 bool sampler_usage(int proc_fd, uint64_t memory_max, struct runner_usage *usage_r);
 
 /* True if the process sees the mounts that process 1 of the sandbox sees, and no others. */
