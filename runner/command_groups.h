@@ -4,7 +4,7 @@
  * They are made below the group of the process that starts commands, which needs the right to do so: in
  * millrace-runner.service Delegate=cpu. systemd, since version 251, marks that group with user.delegate. They
  * are of version 2. Without the right, with version 1, or where /sys/fs/cgroup is not writable, as in most
- * containers, there are none, and each process has an equal share of the processors.
+ * containers, there are no groups, and the kernel divides the processors equally among processes.
  *
  * What starts a command comes before what commands compute: it takes locks of the kernel that every other
  * start needs (the expedited grace periods of mounts and namespaces), and behind a thousand processes of its
@@ -38,9 +38,9 @@ pid_t command_groups_spawn(const struct command_groups *g, const char *workspace
 bool command_groups_sweep(const struct command_groups *g);
 
 /* What a runner and what it starts need to change between two groups. `workspace` and `starting` are
- * descriptors for command_groups_enter(); since Linux 5.16 the kernel asks for the right of whoever has
- * opened them. `dir` holds the group of the workspace until it is closed. -1: the runner is in no such group.
- */
+ * descriptors for command_groups_enter(); since Linux 5.16 the kernel checks the permissions of the process
+ * that opened them, not of the one that writes. An open `dir` keeps the group of the workspace from being
+ * removed. -1: the runner is in no such group. */
 struct command_groups_own {
     int dir, workspace, starting;
 };
