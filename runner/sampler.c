@@ -65,6 +65,33 @@ static uint64_t exact_kib(int proc_fd, const char *pid, uint64_t rss_kib)
     return errno == ESRCH || errno == ENOENT ? 0 : rss_kib;
 }
 
+/* KiB in memory and swap, of a text of /proc/PID/status. */
+static uint64_t resident_kib(const char *status)
+{
+    return proc_field(status, "\nRssAnon:") + proc_field(status, "\nRssShmem:") +
+           proc_field(status, "\nVmSwap:");
+}
+
+/* The same of a process whose first thread has ended while others go on: only they show the memory. */
+static uint64_t kib_of_threads(int proc_fd, const char *pid)
+{
+    char path[300], text[4096];
+    uint64_t kib = 0;
+    snprintf(path, sizeof path, "%.20s/task", pid);
+    int fd = openat(proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    for (struct dirent *e; kib == 0 && d && (e = readdir(d));) {
+        snprintf(path, sizeof path, "%.20s/status", e->d_name);
+        if (is_pid(e->d_name) && read_proc_file(dirfd(d), path, text, sizeof text))
+            kib = resident_kib(text);
+    }
+    if (d)
+        closedir(d);
+    else if (fd >= 0)
+        close(fd);
+    return kib;
+}
+
 static void add_process_usage(int proc_fd, const char *pid, bool exact, struct runner_usage *u)
 {
     char path[300], text[4096];
@@ -76,10 +103,11 @@ static void add_process_usage(int proc_fd, const char *pid, bool exact, struct r
         u->processes++;
         u->pid = atoi(pid);
     }
-    uint64_t kib =
-        proc_field(text, "\nRssAnon:") + proc_field(text, "\nRssShmem:") + proc_field(text, "\nVmSwap:");
+    uint64_t kib = resident_kib(text);
     if (exact && kib)
         kib = exact_kib(proc_fd, pid, kib);
+    else if (proc_field(text, "\nThreads:") > 1 && !strstr(text, "\nRssAnon:"))
+        kib = kib_of_threads(proc_fd, pid);
     u->memory_bytes += kib * 1024;
     snprintf(path, sizeof path, "%.20s/io", pid);
     if (read_proc_file(proc_fd, path, text, sizeof text))

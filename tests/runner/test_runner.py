@@ -424,6 +424,19 @@ def test_forked_children_that_share_pages_are_not_counted_twice(box):
     assert (ended["reason"], ended["exit_code"]) == (None, 0)
 
 
+def test_memory_of_a_process_whose_first_thread_has_ended_is_counted(box):
+    ended = box.run(box.python("""
+        import ctypes, threading
+        def hold():
+            while "(zombie)" not in open(f"/proc/{os.getpid()}/status").read(): time.sleep(0.01)
+            held = bytearray(300 << 20)
+            time.sleep(20)
+        threading.Thread(target=hold).start()
+        ctypes.CDLL(None).syscall(60 if os.uname().machine == "x86_64" else 93, 0)
+    """))
+    assert ended["reason"] == "memory_limit"
+
+
 def test_hidden_memory_is_refused(box):
     ended = box.run(box.python("""
         import ctypes
