@@ -169,7 +169,7 @@ static int read_arguments(struct cli *cli, int argc, char **argv, unsigned by, e
     if (!cli_parse(cli, argc, argv, options, NULL, 0) || !find_grouping(cli, by_text, a) ||
         !find_format(cli, format_text, last, &a->format))
         return CLI_USAGE;
-    if (!billing_month_parse(a->month_text, &a->month))
+    if (!calendar_month_parse(a->month_text, &a->month))
         return cli_usage(cli, "--month must be YYYY-MM, not \"%s\"", a->month_text);
     if (!workspace && last == FORMAT_HTML && (a->has_by || a->format == FORMAT_HTML))
         return cli_usage(cli, "--by and --format html need --workspace");

@@ -286,7 +286,7 @@ static int read_bounds(struct cli *cli, const char *month_text, const char *befo
     struct period p = {0};
     int month;
     id cursor;
-    if (month_text && !billing_month_parse(month_text, &month))
+    if (month_text && !calendar_month_parse(month_text, &month))
         return cli_usage(cli, "--month must be YYYY-MM, not \"%s\"", month_text);
     enum err e = month_text ? billing_month_of(cli->db, &f->workspace, month, &p) : OK;
     if (e != OK)

@@ -2,21 +2,21 @@
 #include <sodium.h>
 #include <talloc.h>
 
-#include "billing/calendar.h"
 #include "billing/roll_up.h"
 #include "cli/commands.h"
 #include "cli/names.h"
 #include "deed/deed.h"
+#include "schedule/calendar.h"
 
 enum { STATEMENT_S = 60 };
 
 static json_object *roll_up_json(const struct roll_up *r)
 {
-    char month[BILLING_MONTH_SIZE], checksum[2 * ROLL_UP_CHECKSUM + 1];
+    char month[CALENDAR_MONTH_SIZE], checksum[2 * ROLL_UP_CHECKSUM + 1];
     json_object *o = json_object_new_object();
     cli_add_text(o, "workspace_id", r->workspace_id.text);
     cli_add_text(o, "workspace", r->workspace);
-    cli_add_text(o, "month", billing_month_text(r->month, month));
+    cli_add_text(o, "month", calendar_month_text(r->month, month));
     cli_add_text(o, "state", r->done ? "done" : "running");
     cli_add_number(o, "entries", r->n);
     cli_add_credits(o, "credits", r->amount);
@@ -64,7 +64,7 @@ int cmd_billing_roll_up(struct cli *cli, int argc, char **argv)
     enum err e = OK;
     if (!cli_parse(cli, argc, argv, options, NULL, 0))
         return CLI_USAGE;
-    if (!billing_month_parse(before, &rules.before_month))
+    if (!calendar_month_parse(before, &rules.before_month))
         return cli_usage(cli, "--before must be YYYY-MM, not \"%s\"", before);
     int code = cli_open(cli, STATEMENT_S) ? cli_workspace_filter(cli, text, &rules.workspace) : CLI_FAILED;
     if (code != CLI_DONE)

@@ -59,7 +59,8 @@ static enum err look_for_blockers(struct db_tx *tx, struct export *x)
         [WORKSPACE_MOVE_BLOCKERS_DELIVERIES] = "pending deliveries to webhooks",
         [WORKSPACE_MOVE_BLOCKERS_SENDS] = "deliveries that are being sent",
         [WORKSPACE_MOVE_BLOCKERS_OCCURRENCES] = "schedules with an occurrence that waits or a backfill",
-        [WORKSPACE_MOVE_BLOCKERS_LEDGER] = "rows of the ledger that are not in the sums yet",
+        [WORKSPACE_MOVE_BLOCKERS_LEDGER] =
+            "rows of the ledger that are not in the sums or have no number yet",
     };
     for (int i = 0; i < BLOCKERS; i++)
         args[i] = db_id(&x->workspace);

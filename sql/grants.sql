@@ -38,8 +38,8 @@ GRANT SELECT, INSERT, UPDATE         ON events             TO 'millrace_api'@'lo
 GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON credit_grants      TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT                 ON credit_parts       TO 'millrace_api'@'localhost';
-GRANT SELECT                         ON credit_sums        TO 'millrace_api'@'localhost';
-GRANT SELECT                         ON credit_months      TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON credit_sums        TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON credit_months      TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON ledger_numbers     TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON ledger_rollups     TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON ledger_rollup_sums TO 'millrace_api'@'localhost';

@@ -224,7 +224,7 @@ int h_credits_statement(struct request *r)
     const char *month = request_query(r, "month");
     struct statement *list;
     size_t n;
-    if (!month || !billing_month_parse(month, &q.month)) {
+    if (!month || !calendar_month_parse(month, &q.month)) {
         form_reject_value(r, "month", "a month such as 2026-11");
         return reply_rejected(r);
     }

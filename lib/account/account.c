@@ -110,6 +110,7 @@ static enum err lock_with(struct db_tx *tx, void *ctx, enum sql_id query, const 
                     .until_ms = db_int(rows, i, ACCOUNT_LOCK_SPENT_UNTIL_MS),
                     .spent_line = db_int(rows, i, ACCOUNT_LOCK_SPENT_LINE),
                 },
+            .timezone = talloc_strdup(accounts, db_str(rows, i, ACCOUNT_LOCK_TIMEZONE)),
             .now_ms = db_int(rows, i, ACCOUNT_LOCK_NOW_MS),
         };
         remember_lock(tx, &accounts[found++].workspace_id);
@@ -143,6 +144,21 @@ struct account *account_find(struct account *accounts, size_t n, const id *works
             return &accounts[i];
     }
     return NULL;
+}
+
+enum err account_add_ledger_entries(struct db_tx *tx, const struct account *accounts, size_t accounts_n,
+                                    const struct ledger_entry *entries, size_t n)
+{
+    struct ledger_owner *owners = talloc_zero_array(tx->ctx, struct ledger_owner, accounts_n + 1);
+    for (size_t i = 0; i < accounts_n; i++) {
+        const struct account *a = &accounts[i];
+        owners[i] = (struct ledger_owner){.workspace_id = a->workspace_id, .timezone = a->timezone};
+        if (a->grants) {
+            owners[i].parts = a->grants->parts;
+            owners[i].parts_n = a->grants->parts_n;
+        }
+    }
+    return ledger_add(tx, owners, accounts_n, entries, n);
 }
 
 static struct db_value time_or_null(int64_t ms)
@@ -190,7 +206,7 @@ static enum err write_grants_of(struct db_tx *tx, const struct account *a)
     if (e == OK)
         e = db_run_each(tx->db, tx->ctx, SQL_PARTS_INSERT, NULL, 0, parts, PARTS_INSERT_SET_COUNT,
                         open->parts_n, NULL);
-    return e == OK ? account_add_ledger_entries(tx, open->entries, open->entries_n) : e;
+    return e == OK ? account_add_ledger_entries(tx, a, 1, open->entries, open->entries_n) : e;
 }
 
 /* When a grant entered the balance: one that is made with a start in the past starts at once. */
@@ -283,28 +299,4 @@ void account_publish(struct redis *redis, const struct account *accounts, size_t
             redis_queue_eval(redis, LUA_CREDITS_SET, args, changed, 2 * changed);
     }
     talloc_free(scratch);
-}
-
-_Static_assert((int)LEDGER_KINDS_END <= (int)DB_TX_MOVED_KINDS, "DB_TX_MOVED_KINDS is too small");
-
-enum err account_add_ledger_entries(struct db_tx *tx, const struct ledger_entry *entries, size_t n)
-{
-    struct db_value *values = talloc_array(tx->ctx, struct db_value, n * LEDGER_INSERT_SET_COUNT + 1);
-    for (size_t i = 0; i < n; i++) {
-        const struct ledger_entry *l = &entries[i];
-        struct db_value *v = &values[i * LEDGER_INSERT_SET_COUNT];
-        tx->moved[l->kind].n++;
-        tx->moved[l->kind].amount += l->amount < 0 ? -l->amount : l->amount;
-        v[LEDGER_INSERT_SET_WORKSPACE_ID] = db_id(&l->workspace_id);
-        v[LEDGER_INSERT_SET_ID] = db_id(&l->id);
-        v[LEDGER_INSERT_SET_KIND] = db_number(l->kind);
-        v[LEDGER_INSERT_SET_AMOUNT] = db_number(l->amount);
-        v[LEDGER_INSERT_SET_EXECUTION_ID] = db_id(&l->execution_id);
-        v[LEDGER_INSERT_SET_RESPONDER_ID] = db_id(&l->responder_id);
-        v[LEDGER_INSERT_SET_KEY_ID] = db_id(&l->key_id);
-        v[LEDGER_INSERT_SET_REASON] = db_text(l->reason);
-        v[LEDGER_INSERT_SET_GRANT_ID] = db_id(&l->grant_id);
-        v[LEDGER_INSERT_SET_BUDGETS] = l->budgets.at ? db_bytes(l->budgets.at, l->budgets.size) : db_null();
-    }
-    return db_run_each(tx->db, tx->ctx, SQL_LEDGER_INSERT, NULL, 0, values, LEDGER_INSERT_SET_COUNT, n, NULL);
 }

@@ -7,8 +7,8 @@
 
 #include "account/alerts.h"
 #include "account/grant.h"
+#include "account/ledger.h"
 #include "base/ids.h"
-#include "base/span.h"
 #include "mariadb/db.h"
 #include "redis/redis.h"
 
@@ -49,6 +49,8 @@ struct account {
     /* What price lists the workspace has: bits of lib/spending/price_list.h; 0: none. */
     uint32_t prices;
     struct account_alerts alerts;
+    /* By which its days and months are counted; NULL: UTC. */
+    const char *timezone;
     /* MariaDB's wall time when the row was locked. */
     int64_t now_ms;
     /* balance, `active` or `delayed` was changed: account_write increments the version. */
@@ -84,27 +86,7 @@ enum err account_bump_catalog_version(struct db_tx *tx, const id *workspace) WAR
 /* After the commit: queues the new balances of the changed accounts for Redis. */
 void account_publish(struct redis *redis, const struct account *accounts, size_t n);
 
-enum ledger_kind {
-    LEDGER_GRANT = 1,
-    LEDGER_DEBIT,
-    LEDGER_REFUND,
-    LEDGER_EXPIRY,
-    LEDGER_VOID,
-    LEDGER_RELEASE,
-    LEDGER_KINDS_END
-};
-struct ledger_entry {
-    id workspace_id, id;
-    enum ledger_kind kind;
-    /* Micro-credits; negative for debits, expiries and voids. */
-    int64_t amount;
-    id execution_id, responder_id, key_id;
-    /* Of a grant or a void; NULL otherwise. */
-    const char *reason;
-    /* The grant that it comes from or goes to; unset: several (the rows are in credit_parts), or nothing. */
-    id grant_id;
-    /* Of a debit and its refund: the budgets in which it counts (lib/spending/budget.h); absent: none. */
-    struct span budgets;
-};
-enum err account_add_ledger_entries(struct db_tx *tx, const struct ledger_entry *entries,
-                                    size_t n) WARN_UNUSED;
+/* Adds rows to the ledger and to its sums. The accounts of all entries are locked and among the `accounts_n`,
+ * with the parts of entries that concern several grants. */
+enum err account_add_ledger_entries(struct db_tx *tx, const struct account *accounts, size_t accounts_n,
+                                    const struct ledger_entry *entries, size_t n) WARN_UNUSED;

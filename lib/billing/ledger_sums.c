@@ -3,15 +3,14 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "account/ledger.h"
 #include "base/failpoint.h"
-#include "billing/calendar.h"
-#include "billing/day_sum.h"
+#include "schedule/calendar.h"
 
-/* What is left to add: rows, and their sums. */
 struct numbering {
+    /* Also without a destination. */
+    bool numbers_all;
     struct db_rows *rows;
-    struct day_sum *sums;
-    size_t sums_n;
     /* What the rows get. */
     int64_t number;
     uint64_t n;
@@ -32,21 +31,23 @@ static bool has_zone_of_last(const struct db_rows *rows, size_t i)
     return i > 0 && (last && this ? strcmp(last, this) == 0 : last == this);
 }
 
-static void sum_rows(void *ctx, struct numbering *w)
+/* Rows of older programs, which have added them to no sum. */
+static enum err sum_rows(struct db_tx *tx, const struct db_rows *rows)
 {
-    const struct db_rows *rows = w->rows;
-    struct billing_days days = {0};
-    w->sums = talloc_zero_array(ctx, struct day_sum, rows->count + 1);
+    struct calendar_days days = {0};
+    struct day_sum *sums = talloc_array(tx->ctx, struct day_sum, rows->count + 1);
+    size_t n = 0;
     for (size_t i = 0; i < rows->count; i++) {
-        struct day_sum *s = &w->sums[i];
         id row = db_get_id(rows, i, LEDGER_UNNUMBERED_ID);
         bool is_part = !db_cell(rows, i, LEDGER_UNNUMBERED_PART_GRANT_ID)->is_null;
-        if (!has_zone_of_last(rows, i))
-            days =
-                (struct billing_days){.zone = billing_zone(ctx, db_str(rows, i, LEDGER_UNNUMBERED_TIMEZONE))};
-        *s = (struct day_sum){
+        if (!db_cell(rows, i, LEDGER_UNNUMBERED_NUMBER)->is_null)
+            continue;
+        if (!days.zone || !has_zone_of_last(rows, i))
+            days = (struct calendar_days){
+                .zone = calendar_zone(tx->ctx, db_str(rows, i, LEDGER_UNNUMBERED_TIMEZONE))};
+        sums[n] = (struct day_sum){
             .workspace_id = db_get_id(rows, i, LEDGER_UNNUMBERED_WORKSPACE_ID),
-            .day = billing_days_of(&days, id_ms(&row)),
+            .day = calendar_days_of(&days, id_ms(&row)),
             .kind = db_int(rows, i, LEDGER_UNNUMBERED_KIND),
             .responder_id = db_get_id(rows, i, LEDGER_UNNUMBERED_RESPONDER_ID),
             .key_id = db_get_id(rows, i, LEDGER_UNNUMBERED_KEY_ID),
@@ -55,8 +56,9 @@ static void sum_rows(void *ctx, struct numbering *w)
             .n = begins_row(rows, i),
             .amount = db_int(rows, i, is_part ? LEDGER_UNNUMBERED_PART : LEDGER_UNNUMBERED_AMOUNT),
         };
+        n++;
     }
-    w->sums_n = day_sums_merge(w->sums, rows->count);
+    return ledger_add_sums(tx, sums, n);
 }
 
 /* The rows of one workspace stand together. */
@@ -86,50 +88,27 @@ static enum err number_rows(struct db_tx *tx, struct numbering *w)
     return e;
 }
 
-/* Turns the sums of days into those of months. */
-static enum err add_months(struct db_tx *tx, struct numbering *w)
-{
-    struct db_value *values = talloc_array(tx->ctx, struct db_value, w->sums_n * MONTHS_ADD_SET_COUNT + 1);
-    for (size_t i = 0; i < w->sums_n; i++) {
-        struct day_sum *s = &w->sums[i];
-        s->day = billing_day_month(s->day);
-        s->responder_id = s->key_id = s->grant_id = (id){{0}};
-    }
-    w->sums_n = day_sums_merge(w->sums, w->sums_n);
-    for (size_t i = 0; i < w->sums_n; i++) {
-        const struct day_sum *s = &w->sums[i];
-        struct db_value *v = &values[MONTHS_ADD_SET_COUNT * i];
-        v[MONTHS_ADD_SET_WORKSPACE_ID] = db_id(&s->workspace_id);
-        v[MONTHS_ADD_SET_MONTH] = db_number(s->day);
-        v[MONTHS_ADD_SET_KIND] = db_number(s->kind);
-        v[MONTHS_ADD_SET_N] = db_number(s->n);
-        v[MONTHS_ADD_SET_AMOUNT] = db_number(s->amount);
-    }
-    return db_run_each(tx->db, tx->ctx, SQL_MONTHS_ADD, NULL, 0, values, MONTHS_ADD_SET_COUNT, w->sums_n,
-                       NULL);
-}
-
 /* If it runs again after a COMMIT whose outcome is unknown, it finds the rows numbered. */
 static enum err number_work(struct db_tx *tx, void *arg)
 {
     struct numbering *w = arg;
-    struct db_value limit = db_number(LEDGER_SUMS_ROWS);
     struct db_rows *numbers;
-    *w = (struct numbering){0};
+    w->n = 0;
     enum err e = db_run(tx->db, tx->ctx, SQL_LEDGER_NUMBERS_LOCK, NULL, 0, &numbers);
     if (e == OK && numbers->count != 1)
         e = ERR_INTERNAL;
-    if (e == OK)
-        e = db_run(tx->db, tx->ctx, SQL_LEDGER_UNNUMBERED, &limit, 1, &w->rows);
+    if (e != OK)
+        return e;
+    bool is_wanted = w->numbers_all || db_int(numbers, 0, LEDGER_NUMBERS_LOCK_IS_WANTED) != 0;
+    struct db_value args[] = {db_number_or_null(LEDGER_NO_NUMBER, is_wanted), db_number(LEDGER_SUMS_ROWS)};
+    w->number = db_int(numbers, 0, LEDGER_NUMBERS_LOCK_LAST);
+    e = db_run(tx->db, tx->ctx, SQL_LEDGER_UNNUMBERED, args, 2, &w->rows);
     if (e != OK || w->rows->count == 0)
         return e;
-    w->number = db_int(numbers, 0, LEDGER_NUMBERS_LOCK_LAST) + 1;
-    sum_rows(tx->ctx, w);
+    w->number++;
     e = number_rows(tx, w);
     if (e == OK)
-        e = day_sums_add(tx, SQL_SUMS_ADD, w->sums, w->sums_n);
-    if (e == OK)
-        e = add_months(tx, w);
+        e = sum_rows(tx, w->rows);
     struct db_value last = db_number(w->number);
     failpoint("ledger_sums.before_commit");
     return e == OK ? db_run(tx->db, tx->ctx, SQL_LEDGER_NUMBERS_WRITE, &last, 1, NULL) : e;
@@ -137,8 +116,17 @@ static enum err number_work(struct db_tx *tx, void *arg)
 
 enum err ledger_sums_step(struct db *db, uint64_t *n_r)
 {
-    struct numbering w;
+    struct numbering w = {0};
     enum err e = db_transaction(db, number_work, &w);
     *n_r = e == OK ? w.n : 0;
+    return e;
+}
+
+enum err ledger_number_rows(struct db_tx *tx, int64_t *last_r, uint64_t *n_r)
+{
+    struct numbering w = {.numbers_all = true};
+    enum err e = number_work(tx, &w);
+    *last_r = w.number;
+    *n_r = w.n;
     return e;
 }

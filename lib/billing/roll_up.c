@@ -6,12 +6,12 @@
 #include <talloc.h>
 
 #include "account/account.h"
+#include "account/day_sum.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/sort.h"
-#include "billing/calendar.h"
-#include "billing/day_sum.h"
 #include "deed/deed.h"
+#include "schedule/calendar.h"
 
 enum {
     /* Rows that a slice reads. */
@@ -33,7 +33,7 @@ static const char highest[] = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
 static int month_of_id(const id *row)
 {
-    return billing_day_month(id_ms(row) / DAY_MS);
+    return calendar_day_month(id_ms(row) / DAY_MS);
 }
 
 /* --- the checksum --- */
@@ -107,16 +107,16 @@ enum err roll_up_prove(struct db *db, const id *workspace, int month, const uint
 {
     static const uint8_t nothing[ROLL_UP_CHECKSUM] = {0};
     crypto_hash_sha256_state h;
-    char text[BILLING_MONTH_SIZE];
+    char text[CALENDAR_MONTH_SIZE];
     enum err e = OK;
     *r = (struct roll_up){.workspace_id = *workspace, .month = month};
     crypto_hash_sha256_init(&h);
     crypto_hash_sha256_update(&h, before ? before : nothing, ROLL_UP_CHECKSUM);
     hash_text(&h, workspace->text);
-    hash_text(&h, billing_month_text(month, text));
+    hash_text(&h, calendar_month_text(month, text));
     hash_text(&h, "\n");
-    for (int64_t day = billing_month_day(month); e == OK && day < billing_month_day(month + 1);)
-        e = hash_days(db, workspace, &day, billing_month_day(month + 1), &h, r);
+    for (int64_t day = calendar_month_day(month); e == OK && day < calendar_month_day(month + 1);)
+        e = hash_days(db, workspace, &day, calendar_month_day(month + 1), &h, r);
     void *ctx = talloc_new(NULL);
     if (e == OK)
         e = hash_budgets(db, ctx, workspace, month, &h);
@@ -177,7 +177,7 @@ static size_t parts_of(const struct db_rows *rows, size_t i)
 /* A row of an earlier month that came late belongs to the first day of this one: that month is closed. */
 static int64_t day_of(const struct slice *s, const id *row)
 {
-    int64_t day = id_ms(row) / DAY_MS, first = billing_month_day(s->month);
+    int64_t day = id_ms(row) / DAY_MS, first = calendar_month_day(s->month);
     return day < first ? first : day;
 }
 
@@ -343,7 +343,7 @@ struct beginning {
 /* The months that have begun since year 0, by the clock of MariaDB. */
 static bool is_old_enough(const struct roll_up_rules *rules, int month, int64_t now_ms)
 {
-    int now = billing_day_month(now_ms / DAY_MS);
+    int now = calendar_day_month(now_ms / DAY_MS);
     if (rules->before_month > 0)
         return month < rules->before_month && month < now;
     return rules->after_months > 0 && now - month > rules->after_months;
@@ -352,9 +352,10 @@ static bool is_old_enough(const struct roll_up_rules *rules, int month, int64_t 
 /* A destination of the usage push has got the ledger up to a number: whether it lacks rows of the month. */
 static enum err find_unsent(struct db_tx *tx, struct beginning *b, const id *before, int64_t sent_to)
 {
-    struct db_value args[] = {db_number(sent_to), db_id(&b->workspace), db_id(before)};
+    struct db_value w = db_id(&b->workspace), to = db_id(before);
+    struct db_value args[] = {db_number(sent_to), w, to, w, to};
     struct db_rows *rows;
-    enum err e = db_run(tx->db, tx->ctx, SQL_ROLL_UP_UNSENT, args, 3, &rows);
+    enum err e = db_run(tx->db, tx->ctx, SQL_ROLL_UP_UNSENT, args, 5, &rows);
     b->unsent = e == OK && db_int(rows, 0, ROLL_UP_UNSENT_IS_UNSENT);
     return e;
 }
@@ -372,14 +373,14 @@ static enum err find_blocks(struct db_tx *tx, struct beginning *b, const id *bef
     if (*blocked_r || db_cell(rows, 0, ROLL_UP_BLOCKED_SENT_TO)->is_null)
         return OK;
     e = find_unsent(tx, b, before, db_int(rows, 0, ROLL_UP_BLOCKED_SENT_TO));
-    int64_t due_ms = billing_month_day(b->month + 1 + (int)b->rules->after_months) * DAY_MS;
+    int64_t due_ms = calendar_month_day(b->month + 1 + (int)b->rules->after_months) * DAY_MS;
     *blocked_r = b->unsent && b->now_ms < due_ms + b->rules->wait_days * DAY_MS;
     return e;
 }
 
 static enum err write_beginning(struct db_tx *tx, const struct beginning *b, const id *before)
 {
-    char month[BILLING_MONTH_SIZE];
+    char month[CALENDAR_MONTH_SIZE];
     struct db_value v[ROLL_UP_BEGIN_SET_COUNT] = {
         [ROLL_UP_BEGIN_SET_WORKSPACE_ID] = db_id(&b->workspace),
         [ROLL_UP_BEGIN_SET_MONTH] = db_number(b->month),
@@ -390,7 +391,7 @@ static enum err write_beginning(struct db_tx *tx, const struct beginning *b, con
     };
     enum err e =
         db_run_each(tx->db, tx->ctx, SQL_ROLL_UP_BEGIN, NULL, 0, v, ROLL_UP_BEGIN_SET_COUNT, 1, NULL);
-    const struct deed_detail detail[] = {{"month", billing_month_text(b->month, month)}, {0}};
+    const struct deed_detail detail[] = {{"month", calendar_month_text(b->month, month)}, {0}};
     return e == OK ? deed_record(tx, "billing.roll_up", &b->workspace, b->workspace.text, detail) : e;
 }
 
@@ -408,7 +409,7 @@ static enum err begin_work(struct db_tx *tx, void *arg)
         b->month = (int)db_int(last, 0, ROLL_UP_LAST_MONTH) + 1; /* a row came late */
     if (!is_old_enough(b->rules, b->month, b->now_ms))
         return OK;
-    id before = id_floor(billing_month_day(b->month + 1) * DAY_MS);
+    id before = id_floor(calendar_month_day(b->month + 1) * DAY_MS);
     e = find_blocks(tx, b, &before, &blocked);
     if (e != OK || blocked)
         return e;

@@ -23,7 +23,7 @@ struct roll_up_rules {
     int64_t after_months;
     /* And so many days later although a destination of the usage push has not got it yet. */
     int64_t wait_days;
-    /* Instead of after_months: months before this one (billing/calendar.h); 0: not given. */
+    /* Instead of after_months: months before this one (schedule/calendar.h); 0: not given. */
     int before_month;
     /* Not set: all workspaces. */
     id workspace;

@@ -150,16 +150,16 @@ static void add_to_month(void *ctx, struct statement *s, unsigned by, const stru
     }
 }
 
-static void add_to_statement(void *ctx, struct statement *s, unsigned by, struct billing_days *days,
+static void add_to_statement(void *ctx, struct statement *s, unsigned by, struct calendar_days *days,
                              const struct db_rows *rows, size_t i)
 {
     struct billing_sums before = {0};
     int64_t source = db_int(rows, i, BILLING_ROWS_SOURCE), day = db_int(rows, i, BILLING_ROWS_DAY);
     if (source == NOT_SUMMED)
-        day = billing_days_of(days, day * SLOT_MS);
-    if (source == IN_MONTH || (source == NOT_SUMMED && billing_day_month(day) == s->month)) {
+        day = calendar_days_of(days, day * SLOT_MS);
+    if (source == IN_MONTH || (source == NOT_SUMMED && calendar_day_month(day) == s->month)) {
         add_to_month(ctx, s, by, rows, i, day);
-    } else if (source == BEFORE_MONTH || billing_day_month(day) < s->month) {
+    } else if (source == BEFORE_MONTH || calendar_day_month(day) < s->month) {
         add_row(&before, rows, i);
         s->opening += billing_change(&before);
     }
@@ -280,7 +280,7 @@ static void add_rows(void *ctx, struct statement *list, size_t n, unsigned by, c
 {
     struct by_id *by_id = talloc_array(ctx, struct by_id, n + 1);
     struct statement *last = NULL;
-    struct billing_days days = {0};
+    struct calendar_days days = {0};
     for (size_t i = 0; i < n; i++)
         by_id[i] = (struct by_id){&list[i]};
     if (n > 0)
@@ -289,7 +289,7 @@ static void add_rows(void *ctx, struct statement *list, size_t n, unsigned by, c
         id workspace = db_get_id(rows, i, BILLING_ROWS_WORKSPACE_ID);
         struct statement *s = find_statement(by_id, n, &workspace);
         if (s && s != last)
-            days = (struct billing_days){.zone = billing_zone(ctx, s->timezone)};
+            days = (struct calendar_days){.zone = calendar_zone(ctx, s->timezone)};
         if (s)
             add_to_statement(ctx, s, by, &days, rows, i);
         last = s ? s : last;
@@ -302,7 +302,7 @@ static enum err finish(struct db *db, void *ctx, const struct statement_query *q
     merge_lines(s);
     merge_grants(s);
     s->closing = s->opening + billing_change(&s->sums);
-    s->period = billing_month_period(billing_zone(ctx, s->timezone), s->month);
+    s->period = calendar_month_period(calendar_zone(ctx, s->timezone), s->month);
     if (q->names)
         e = name_lines(db, ctx, s);
     return e == OK && q->names ? name_grants(db, ctx, s) : e;
@@ -320,8 +320,8 @@ enum err statements_read(struct db *db, void *ctx, const struct statement_query 
                               db_number((q->by & BILLING_BY_DAY) != 0),
                               from,
                               to,
-                              db_number(billing_month_day(q->month)),
-                              db_number(billing_month_day(q->month + 1)),
+                              db_number(calendar_month_day(q->month)),
+                              db_number(calendar_month_day(q->month + 1)),
                               from,
                               to,
                               db_number(q->rows_max > 0 ? (int64_t)q->rows_max + 1 : INT64_MAX)};
@@ -358,8 +358,8 @@ enum err billing_month_of(struct db *db, const id *workspace, int month, struct 
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)
-        *period_r =
-            billing_month_period(billing_zone(scratch, db_str(rows, 0, BILLING_WORKSPACES_TIMEZONE)), month);
+        *period_r = calendar_month_period(
+            calendar_zone(scratch, db_str(rows, 0, BILLING_WORKSPACES_TIMEZONE)), month);
     talloc_free(scratch);
     return e;
 }

@@ -3,8 +3,8 @@
  * Amounts are micro-credits. */
 #pragma once
 
-#include "billing/calendar.h"
 #include "mariadb/db.h"
+#include "schedule/calendar.h"
 
 enum {
     /* Kinds of ledger rows are below this number. */

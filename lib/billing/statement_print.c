@@ -28,10 +28,10 @@ static void add_credits(json_object *o, const char *name, int64_t micro)
 
 json_object *billing_line_json(const struct billing_line *line, unsigned by)
 {
-    char day[BILLING_DAY_SIZE];
+    char day[CALENDAR_DAY_SIZE];
     json_object *o = json_object_new_object();
     if (by & BILLING_BY_DAY)
-        add_text(o, "day", billing_day_text(line->day, day));
+        add_text(o, "day", calendar_day_text(line->day, day));
     if (by & BILLING_BY_RESPONDER) {
         add_id(o, "responder_id", &line->responder_id);
         add_text(o, "responder", line->responder);
@@ -73,11 +73,11 @@ static int64_t other(const struct statement *s)
 
 json_object *statement_json(const struct statement *s, unsigned by, bool details)
 {
-    char month[BILLING_MONTH_SIZE], from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE];
+    char month[CALENDAR_MONTH_SIZE], from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE];
     json_object *o = json_object_new_object();
     add_id(o, "workspace_id", &s->workspace_id);
     add_text(o, "workspace", s->workspace);
-    add_text(o, "month", billing_month_text(s->month, month));
+    add_text(o, "month", calendar_month_text(s->month, month));
     add_text(o, "timezone", s->timezone);
     add_text(o, "from", clock_text_offset(s->period.start_ms, from));
     add_text(o, "to", clock_text_offset(s->period.end_ms, to));
@@ -121,7 +121,7 @@ static char *csv_text(char *csv, const char *text)
 
 static char *append_csv_row(char *csv, const struct statement *s, const struct csv_row *r)
 {
-    char month[BILLING_MONTH_SIZE], credits[CREDITS_TEXT_SIZE];
+    char month[CALENDAR_MONTH_SIZE], credits[CREDITS_TEXT_SIZE];
     const char *texts[] = {
         r->line ? r->line->responder_id.text : NULL, r->line ? r->line->responder : NULL,
         r->line ? r->line->key_id.text : NULL,       r->line ? r->line->key_prefix : NULL,
@@ -130,7 +130,7 @@ static char *append_csv_row(char *csv, const struct statement *s, const struct c
     };
     csv = talloc_asprintf_append_buffer(csv, "%s,", s->workspace_id.text);
     csv = csv_text(csv, s->workspace);
-    csv = talloc_asprintf_append_buffer(csv, ",%s,%s", billing_month_text(s->month, month), r->item);
+    csv = talloc_asprintf_append_buffer(csv, ",%s,%s", calendar_month_text(s->month, month), r->item);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         csv = csv_text(talloc_strdup_append_buffer(csv, ","), texts[i]);
     csv = r->n < 0 ? talloc_strdup_append_buffer(csv, ",")
@@ -207,7 +207,7 @@ static void put_number(struct page *p, int64_t number)
 
 static void put_summary(struct page *p, const struct statement *s)
 {
-    char title[BILLING_MONTH_SIZE];
+    char title[CALENDAR_MONTH_SIZE];
     put(p, "<table>\n<tbody>\n<tr><td>Opening balance</td>");
     put_credits(p, s->opening);
     put(p, "</tr>\n");
@@ -279,11 +279,11 @@ static void put_grants(struct page *p, const struct statement *s)
 
 char *statement_html(void *ctx, const struct statement *s)
 {
-    char month[BILLING_MONTH_SIZE], from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE];
+    char month[CALENDAR_MONTH_SIZE], from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE];
     struct page page = {.ctx = ctx}, *p = &page;
     put(p, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
-    put_text(p, "<title>Statement ", billing_month_text(s->month, month), " ");
+    put_text(p, "<title>Statement ", calendar_month_text(s->month, month), " ");
     put_text(p, "", s->workspace, "</title>\n<style>");
     put(p, style);
     put_text(p, "</style>\n</head>\n<body>\n<h1>Statement ", month, "</h1>\n");

@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "billing/calendar.h"
 #include "billing/roll_up.h"
 #include "blob/blob_rows.h"
 #include "redis/keys.h"
 #include "run/idempotency_cache.h"
+#include "schedule/calendar.h"
 
 enum {
     /* Keys of one MGET. */
@@ -138,7 +138,7 @@ static enum err check_chain(struct audit_context *context, void *scratch)
     for (size_t i = 0; e == OK && i < n; i++) {
         const struct roll_up *r = &list[i];
         struct roll_up found;
-        char month[BILLING_MONTH_SIZE];
+        char month[CALENDAR_MONTH_SIZE];
         if (before && !id_equal(&before->workspace_id, &r->workspace_id))
             before = NULL;
         if (r->done) {
@@ -149,7 +149,7 @@ static enum err check_chain(struct audit_context *context, void *scratch)
                     context, r->workspace_id.text,
                     talloc_asprintf(scratch,
                                     "month %s: its sums, or the checksum before, have another checksum",
-                                    billing_month_text(r->month, month)));
+                                    calendar_month_text(r->month, month)));
         }
         before = r;
     }

@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "billing/ledger_sums.h"
 #include "billing/statement.h"
 #include "deed/deed.h"
 #include "secret/seal.h"
@@ -80,6 +81,8 @@ struct adding {
     const char *secret;
     bool from_start;
     id id;
+    /* Rows that entered the ledger before are not all numbered yet. */
+    bool goes_on;
 };
 
 static enum err insert_push(struct db_tx *tx, const struct adding *a, int64_t number)
@@ -105,11 +108,16 @@ static enum err insert_push(struct db_tx *tx, const struct adding *a, int64_t nu
     return db_run_each(tx->db, tx->ctx, SQL_PUSH_INSERT, NULL, 0, v, PUSH_INSERT_SET_COUNT, 1, NULL);
 }
 
+/* Numbers what has entered the ledger, and adds the destination with the last number: what has none then is
+ * committed later. The rows of a ledger that had no destination take as many transactions as they need. */
 static enum err add_work(struct db_tx *tx, void *arg)
 {
-    const struct adding *a = arg;
+    struct adding *a = arg;
     struct db_value name = db_text(a->push->name);
     struct db_rows *rows;
+    int64_t last;
+    uint64_t numbered;
+    a->goes_on = false;
     enum err e = db_run(tx->db, tx->ctx, SQL_PUSH_COUNT, &name, 1, &rows);
     if (e != OK)
         return e;
@@ -118,7 +126,11 @@ static enum err add_work(struct db_tx *tx, void *arg)
         return tx->settling && id_equal(&same, &a->id) ? OK : ERR_CONFLICT;
     if (db_int(rows, 0, PUSH_COUNT_N) >= PUSHES_MAX)
         return ERR_LIMIT;
-    e = insert_push(tx, a, a->from_start ? 0 : db_int(rows, 0, PUSH_COUNT_LAST));
+    e = ledger_number_rows(tx, &last, &numbered);
+    a->goes_on = e == OK && numbered == LEDGER_SUMS_ROWS;
+    if (e != OK || a->goes_on)
+        return e;
+    e = insert_push(tx, a, a->from_start ? 0 : last);
     const struct deed_detail detail[] = {{"url", a->push->url},
                                          {"kinds", push_kinds_text(tx->ctx, a->push->kinds)},
                                          {"auth", push_auth_name(a->push->auth)},
@@ -129,8 +141,12 @@ static enum err add_work(struct db_tx *tx, void *arg)
 enum err push_add(struct db *db, const uint8_t *key, const struct push *p, const char *secret,
                   bool from_start)
 {
-    struct adding a = {key, p, p->auth == PUSH_AUTH_NONE ? NULL : secret, from_start, id_new()};
-    return db_transaction(db, add_work, &a);
+    struct adding a = {key, p, p->auth == PUSH_AUTH_NONE ? NULL : secret, from_start, id_new(), false};
+    enum err e;
+    do
+        e = db_transaction(db, add_work, &a);
+    while (e == OK && a.goes_on);
+    return e;
 }
 
 /* --- listing --- */

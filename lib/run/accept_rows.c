@@ -83,7 +83,7 @@ static enum err insert_debits(struct db_tx *tx, struct accept_batch *b)
             .budgets = budget_set_marks(b->budgets, i),
         };
     }
-    return account_add_ledger_entries(tx, entries, n);
+    return account_add_ledger_entries(tx, b->accounts, b->accounts_n, entries, n);
 }
 
 const char *accept_queued_data(void *ctx, const struct run_request *req)

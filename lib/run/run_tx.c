@@ -1065,7 +1065,8 @@ enum err run_tx_flush(struct run_tx *run_tx)
         e = budget_refund(run_tx->tx, run_tx->accounts, run_tx->accounts_n, run_tx->refunds,
                           run_tx->refunds_n);
     if (e == OK)
-        e = account_add_ledger_entries(run_tx->tx, run_tx->refunds, run_tx->refunds_n);
+        e = account_add_ledger_entries(run_tx->tx, run_tx->accounts, run_tx->accounts_n, run_tx->refunds,
+                                       run_tx->refunds_n);
     if (e == OK)
         e = account_write(run_tx->tx, run_tx->accounts, run_tx->accounts_n);
     if (e == OK)

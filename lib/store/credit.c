@@ -182,7 +182,7 @@ static enum err correct_balance(struct db_tx *tx, const struct credit_grant *w, 
                                        .amount = w->micro,
                                        .reason = w->reason,
                                        .grant_id = account_debit(a, &w->grant_id, -w->micro)};
-    return account_add_ledger_entries(tx, &entry, 1);
+    return account_add_ledger_entries(tx, a, 1, &entry, 1);
 }
 
 static enum err add_grant(struct account *a, const struct credit_grant *w)

@@ -224,7 +224,7 @@ def test_ledger_reads_its_rows_only(stack, history):
     last = int(stack.sql_one("SELECT last FROM ledger_numbers"))
     read, scanned, _, _ = cost(stack, bind("roll_up_blocked", ws, HIGHEST, ws, HIGHEST))
     assert read <= 20 and scanned <= 20
-    read, scanned, _, _ = cost(stack, bind("roll_up_unsent", last, ws, HIGHEST))
+    read, scanned, _, _ = cost(stack, bind("roll_up_unsent", last, ws, HIGHEST, ws, HIGHEST))
     assert read <= 2 and scanned <= 2
 
 

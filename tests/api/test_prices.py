@@ -297,7 +297,6 @@ def test_the_audit_finds_a_wrong_release(stack):
     runs = [client.started(flow) for _ in range(10)]
     for run in runs:
         client.finished(run)
-    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM credit_ledger WHERE workspace_id = '{workspace.id}' AND number IS NULL") == "0", 60, "the rows are summed")
     stack.sql(f"UPDATE credit_ledger SET amount = amount + 1 WHERE execution_id = '{runs[0]}' AND kind = 6")
     findings = stack.cli("audit", check=False)
     stack.sql(f"UPDATE credit_ledger SET amount = amount - 1 WHERE execution_id = '{runs[0]}' AND kind = 6")

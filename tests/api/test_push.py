@@ -114,6 +114,26 @@ def test_kinds_a_signature_and_the_start_are_chosen(stack, receiver, name, tmp_p
         stack.cli("push", "remove", later)
 
 
+@pytest.mark.parametrize("from_start", [False, True])
+def test_the_first_destination_finds_a_ledger_without_numbers(stack, receiver, name, from_start):
+    """Rows get numbers only while there is a destination. The first one gets what it wants of those that came before, however many they are."""
+    assert stack.cli("push", "list") == []
+    workspace = stack.workspace(credits=1000)
+    workflow = workspace.put_workflow(PROGRAM)
+    for _ in range(5):
+        answer = workspace.client().post(f"/workflows/{workflow}/run-batch", json={"items": [{}] * 90})
+        assert answer.status_code == 200 and {r["status"] for r in answer.json()["results"]} == {202}, answer.text
+    before = set(ledger(stack, workspace))
+    unnumbered = f"SELECT COUNT(*) FROM credit_ledger WHERE workspace_id = '{workspace.id}' AND number = -9223372036854775808"
+    assert len(before) == 451 and stack.sql_one(unnumbered) == "451"
+    add(stack, name, receiver.url + "/in", *["--from-start"] * from_start)
+    assert stack.sql_one(unnumbered) == "0"
+    later = set(run(workspace, 2))
+    await_events(receiver, later | (before if from_start else set()))
+    assert (before & {e["id"] for e in events(receiver)}) == (before if from_start else set())
+    assert stack.cli("audit")["violations"] == []
+
+
 @pytest.mark.parametrize("args", [
     ("--url", "ftp://x/"), ("--url", "http://u:p@x/"), ("--url", "http://x/", "--kinds", "debit,unknown"), ("--url", "http://x/", "--kinds", ""), ()])
 def test_wrong_destinations_are_refused(stack, args):

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import uuid
+import zoneinfo
 from decimal import Decimal
 
 import pytest
@@ -351,6 +352,33 @@ def test_days_stay_when_the_time_zone_changes(stack, berlin):
     after = statement()
     stack.cli("workspace", "set", "--workspace", workspace.id, "--timezone", "Europe/Berlin")
     assert after["from"] == "2024-02-29T15:00:00.000+00:00" and {**after, **{n: before[n] for n in ("from", "to", "timezone")}} == before
+
+
+@pytest.mark.parametrize("zone", [None, "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_what_is_accepted_is_in_the_sums_at_once(stack, zone):
+    """Also without an executor, in the days of the workspace, with each grant that a debit came from."""
+    workspace = stack.workspace(credits=1)
+    for few in ("0.6", "0.6", "0.8"):
+        workspace.grant(few)
+    if zone:
+        stack.cli("workspace", "set", "--workspace", workspace.id, "--timezone", zone)
+    workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": 1}]})
+    stack.stop_server("executor")
+    try:
+        today = lambda: (datetime.datetime.now(zoneinfo.ZoneInfo(zone or "UTC")).date() - datetime.date(1970, 1, 1)).days  # noqa: E731
+        first = today()
+        runs = {workspace.client().started(workflow) for _ in range(3)}
+        of = f"WHERE workspace_id = '{workspace.id}'"
+        parts = stack.sql("SELECT COALESCE(p.grant_id, l.grant_id) AS g, SUM(COALESCE(p.amount, l.amount)) FROM credit_ledger l LEFT JOIN credit_parts p "
+                          f"ON l.grant_id IS NULL AND p.workspace_id = l.workspace_id AND p.ledger_id = l.id WHERE l.workspace_id = '{workspace.id}' AND l.kind = 2 GROUP BY g ORDER BY g")
+        assert len(parts) == 4
+        assert stack.sql(f"SELECT grant_id, SUM(amount) FROM credit_sums {of} AND kind = 2 GROUP BY grant_id ORDER BY grant_id") == parts
+        assert stack.sql_one(f"SELECT SUM(n) FROM credit_sums {of} AND kind = 2") == stack.sql_one(f"SELECT SUM(n) FROM credit_months {of} AND kind = 2") == str(len(runs))
+        assert {int(day) for day, in stack.sql(f"SELECT day FROM credit_sums {of} AND kind = 2")} <= {first, today()}
+        found = json.loads(stack.cli("audit", check=False)[1])["violations"]  # other tests of this file write rows of their own
+        assert not [v for v in found if v["check"] == "ledger_sums" or workspace.id in v["id"]]
+    finally:
+        stack.start_server("executor")
 
 
 def test_statement_view_equals_the_command(stack, invoice):

@@ -177,9 +177,11 @@ def clean(*stacks):
 
 
 def settled(workspace):
-    """Until the sums have the whole ledger."""
-    stack = workspace.stack
-    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM credit_ledger WHERE workspace_id = '{workspace.id}' AND number IS NULL") == "0", 60, "sums")
+    """Until nothing is left to send, so that no row changes any more."""
+    of = f"WHERE workspace_id = '{workspace.id}'"
+    waiting = (f"SELECT (SELECT COUNT(*) FROM webhook_outbox {of} AND fanned = 0) + (SELECT COUNT(*) FROM webhook_deliveries {of} AND state = 1) "
+               f"+ (SELECT COUNT(*) FROM webhook_lanes {of} AND busy <> 0)")
+    eventually(lambda: workspace.stack.sql_one(waiting) == "0", 60, "deliveries")
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ LOADED = "SET GLOBAL innodb_flush_log_at_trx_commit = 1; SET GLOBAL innodb_log_f
 NUMBERS = ("UPDATE credit_ledger SET number = {first} + CONV(LEFT(REPLACE(CAST(id AS CHAR), '-', ''), 12), 16, 10) DIV 60000 MOD 1000000 "
            "WHERE number IS NULL")
 SUMS = """
+  DELETE FROM credit_sums;
+  DELETE FROM credit_months;
   INSERT INTO credit_sums
     SELECT workspace_id, CONV(LEFT(REPLACE(CAST(id AS CHAR), '-', ''), 12), 16, 10) DIV 86400000 AS d, kind,
       COALESCE(responder_id, '00000000-0000-0000-0000-000000000000') AS r, COALESCE(key_id, '00000000-0000-0000-0000-000000000000') AS k,

@@ -7,26 +7,26 @@
 
 #include "schedule/period.h"
 
-enum { BILLING_MONTH_SIZE = 8, BILLING_DAY_SIZE = 11 };
+enum { CALENDAR_MONTH_SIZE = 8, CALENDAR_DAY_SIZE = 11 };
 
 /* Parses "2026-11". */
-bool billing_month_parse(const char *text, int *month_r);
+bool calendar_month_parse(const char *text, int *month_r);
 /* Writes "2026-11" and returns `out`. */
-const char *billing_month_text(int month, char out[BILLING_MONTH_SIZE]);
+const char *calendar_month_text(int month, char out[CALENDAR_MONTH_SIZE]);
 /* Writes "2026-11-22" and returns `out`. */
-const char *billing_day_text(int64_t day, char out[BILLING_DAY_SIZE]);
+const char *calendar_day_text(int64_t day, char out[CALENDAR_DAY_SIZE]);
 /* The first day of a month. */
-int64_t billing_month_day(int month);
-int billing_day_month(int64_t day);
+int64_t calendar_month_day(int month);
+int calendar_day_month(int64_t day);
 /* The first instant of a month, and of the next one. */
-struct period billing_month_period(struct zone *zone, int month);
+struct period calendar_month_period(struct zone *zone, int month);
 /* Opens a zone by name, of ctx; NULL, or a name that the database has no more: UTC. */
-struct zone *billing_zone(void *ctx, const char *name);
+struct zone *calendar_zone(void *ctx, const char *name);
 
 /* Converts many instants to days. Zeroed but for `zone`. */
-struct billing_days {
+struct calendar_days {
     struct zone *zone;
     struct period day;
     int64_t number;
 };
-int64_t billing_days_of(struct billing_days *d, int64_t instant_ms);
+int64_t calendar_days_of(struct calendar_days *d, int64_t instant_ms);

@@ -1,4 +1,4 @@
-#include "billing/day_sum.h"
+#include "account/day_sum.h"
 
 #include <talloc.h>
 
