@@ -9,6 +9,7 @@
 #include "account/grants.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "billing/ledger_numbers.h"
 #include "billing/ledger_sums.h"
 #include "billing/roll_up.h"
 #include "blob/blob_rows.h"
@@ -33,7 +34,7 @@ enum {
     PAUSE_MAX_US = 100000,
 };
 
-enum { TASKS = 23 };
+enum { TASKS = 24 };
 
 struct maintenance_timer {
     struct thread_queue *queue; /* NULL: it was stopped */
@@ -251,7 +252,16 @@ static enum err expire_bulk_jobs_step(struct maintenance_timer *m, uint64_t *n_r
     return e == ERR_NOT_FOUND ? OK : e;
 }
 
-/* Not worth a log line: every run has rows. */
+/* Neither is worth a log line: every run has rows. */
+static enum err ledger_numbers_task_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    uint64_t n;
+    (void)n_r;
+    enum err e = ledger_numbers_step(m->db, &n);
+    *more_r = e == OK && n == LEDGER_NUMBERS_ROWS;
+    return e;
+}
+
 static enum err ledger_sums_task_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
     uint64_t n;
@@ -290,6 +300,7 @@ static const struct maintenance_task tasks[TASKS] = {
     {"expire_budget_periods", 600000},
     {"remove_objects", 10000},
     {"roll_up", 60000},
+    {"ledger_numbers", 1000},
 };
 static maintenance_step *const steps[TASKS] = {
     requeue_orphans_step,  refresh_credits_step,    expire_keys_step,
@@ -299,7 +310,7 @@ static maintenance_step *const steps[TASKS] = {
     expire_runs_step,      trim_feeds_step,         grants_step,
     end_sessions_step,     bulk_jobs_step,          expire_bulk_jobs_step,
     ledger_sums_task_step, expire_batches_step,     expire_budget_periods_step,
-    remove_objects_step,   roll_up_task_step};
+    remove_objects_step,   roll_up_task_step,       ledger_numbers_task_step};
 
 static bool is_over(const struct maintenance_timer *m)
 {

@@ -206,7 +206,23 @@ static enum err write_grants_of(struct db_tx *tx, const struct account *a)
     if (e == OK)
         e = db_run_each(tx->db, tx->ctx, SQL_PARTS_INSERT, NULL, 0, parts, PARTS_INSERT_SET_COUNT,
                         open->parts_n, NULL);
-    return e == OK ? account_add_ledger_entries(tx, a, 1, open->entries, open->entries_n) : e;
+    return e;
+}
+
+/* Starts, expiries and voids of all accounts. */
+static enum err write_entries(struct db_tx *tx, const struct account *accounts, size_t n)
+{
+    size_t most = 0, entries_n = 0;
+    for (size_t i = 0; i < n; i++)
+        most += accounts[i].grants ? accounts[i].grants->entries_n : 0;
+    if (most == 0)
+        return OK;
+    struct ledger_entry *entries = talloc_array(tx->ctx, struct ledger_entry, most);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t e = 0; accounts[i].grants && e < accounts[i].grants->entries_n; e++)
+            entries[entries_n++] = accounts[i].grants->entries[e];
+    }
+    return account_add_ledger_entries(tx, accounts, n, entries, entries_n);
 }
 
 /* When a grant entered the balance: one that is made with a start in the past starts at once. */
@@ -250,6 +266,9 @@ enum err account_write(struct db_tx *tx, struct account *accounts, size_t n)
         if (e != OK)
             return e;
     }
+    enum err e = write_entries(tx, accounts, n);
+    if (e != OK)
+        return e;
     struct db_value *values = talloc_array(tx->ctx, struct db_value, n * ACCOUNT_WRITE_SET_COUNT + 1);
     for (size_t i = 0; i < n; i++) {
         struct account *a = &accounts[i];

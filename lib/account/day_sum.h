@@ -1,5 +1,5 @@
 /* Sums of the ledger by workspace, day, kind, responder, key and grant: what credit_sums keeps of all rows
- * (ledger_sums.h), and ledger_rollup_sums of those that were removed (roll_up.h). */
+ * (ledger.h), and ledger_rollup_sums of those that were removed (billing/roll_up.h). */
 #pragma once
 
 #include "mariadb/db.h"

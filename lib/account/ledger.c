@@ -12,7 +12,7 @@ _Static_assert((int)LEDGER_KINDS_END <= (int)DB_TX_MOVED_KINDS, "DB_TX_MOVED_KIN
 
 enum { KNOWN_DAYS = 8, MS_PER_DAY = 86400000 };
 
-/* Days that the thread has looked up last: opening a zone takes longer than a statement. */
+/* Days that the thread has looked up last: opening a zone takes as long as ten rows (5 to 50 us). */
 struct known_day {
     char zone[ZONE_NAME_MAX + 1];
     struct period period;
@@ -40,9 +40,9 @@ static int64_t day_in_zone(const char *name, int64_t instant_ms)
     return number;
 }
 
-static int64_t day_of(const struct ledger_owner *o, int64_t instant_ms)
+int64_t ledger_day(const char *timezone, int64_t instant_ms)
 {
-    return o->timezone ? day_in_zone(o->timezone, instant_ms) : instant_ms / MS_PER_DAY;
+    return timezone ? day_in_zone(timezone, instant_ms) : instant_ms / MS_PER_DAY;
 }
 
 /* --- sums --- */
@@ -99,7 +99,7 @@ static size_t sum_entry(const struct ledger_owner *o, const struct ledger_entry 
 {
     const struct day_sum whole = {
         .workspace_id = entry->workspace_id,
-        .day = day_of(o, id_ms(&entry->id)),
+        .day = ledger_day(o->timezone, id_ms(&entry->id)),
         .kind = entry->kind,
         .responder_id = entry->responder_id,
         .key_id = entry->key_id,

@@ -5,8 +5,8 @@
  * A row belongs to the day of the time in its id, in the time zone that the workspace has when the row is
  * inserted. That day stays when the time zone is changed.
  *
- * A row's `number` is its place in what is sent to the destinations of the operator (billing/ledger_sums.h),
- * or one of the values below. */
+ * A row's `number` is its place in what is sent to the destinations of the operator
+ * (billing/ledger_numbers.h), or one of the values below. */
 #pragma once
 
 #include <stdint.h>
@@ -60,6 +60,9 @@ struct ledger_owner {
  * one is missing. Callers use account_add_ledger_entries. */
 enum err ledger_add(struct db_tx *tx, const struct ledger_owner *owners, size_t owners_n,
                     const struct ledger_entry *entries, size_t n) WARN_UNUSED;
+
+/* The day of an instant, in days since 1970-01-01. NULL: UTC. */
+int64_t ledger_day(const char *timezone, int64_t instant_ms);
 
 /* Adds `n` sums of days to credit_sums, and to credit_months as those of months. Changes the list. */
 enum err ledger_add_sums(struct db_tx *tx, struct day_sum *sums, size_t n) WARN_UNUSED;

@@ -5,7 +5,7 @@
 #include "base/backoff.h"
 #include "base/failpoint.h"
 #include "base/log.h"
-#include "billing/ledger_sums.h"
+#include "billing/ledger_numbers.h"
 #include "secret/seal.h"
 
 enum {
@@ -16,7 +16,7 @@ enum {
     FAILURES_MAX = 30,
 };
 
-_Static_assert(PUSH_ROWS >= 2 * LEDGER_SUMS_ROWS, "a batch has the rows of a whole number");
+_Static_assert(PUSH_ROWS >= 2 * LEDGER_NUMBERS_ROWS, "a batch has the rows of a whole number");
 
 enum push_outcome push_outcome_of(int status)
 {

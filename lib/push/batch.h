@@ -6,7 +6,7 @@
 #include "push/destination.h"
 
 enum {
-    /* Rows of a batch. One number has at most half as many (billing/ledger_sums.h). */
+    /* Rows of a batch. One number has at most half as many (billing/ledger_numbers.h). */
     PUSH_ROWS = 400,
     /* Of an answer, kept. */
     PUSH_ANSWER_MAX = 1000,

@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "billing/ledger_numbers.h"
 #include "billing/ledger_sums.h"
 #include "billing/statement.h"
 #include "deed/deed.h"
@@ -117,8 +118,11 @@ static enum err add_work(struct db_tx *tx, void *arg)
     struct db_rows *rows;
     int64_t last;
     uint64_t numbered;
-    a->goes_on = false;
-    enum err e = db_run(tx->db, tx->ctx, SQL_PUSH_COUNT, &name, 1, &rows);
+    enum err e = ledger_numbers_give(tx, &last, &numbered);
+    a->goes_on = e == OK && numbered == LEDGER_NUMBERS_ROWS;
+    if (e != OK || a->goes_on)
+        return e;
+    e = db_run(tx->db, tx->ctx, SQL_PUSH_COUNT, &name, 1, &rows);
     if (e != OK)
         return e;
     id same = db_get_id(rows, 0, PUSH_COUNT_SAME);
@@ -126,10 +130,6 @@ static enum err add_work(struct db_tx *tx, void *arg)
         return tx->settling && id_equal(&same, &a->id) ? OK : ERR_CONFLICT;
     if (db_int(rows, 0, PUSH_COUNT_N) >= PUSHES_MAX)
         return ERR_LIMIT;
-    e = ledger_number_rows(tx, &last, &numbered);
-    a->goes_on = e == OK && numbered == LEDGER_SUMS_ROWS;
-    if (e != OK || a->goes_on)
-        return e;
     e = insert_push(tx, a, a->from_start ? 0 : last);
     const struct deed_detail detail[] = {{"url", a->push->url},
                                          {"kinds", push_kinds_text(tx->ctx, a->push->kinds)},
@@ -142,10 +142,13 @@ enum err push_add(struct db *db, const uint8_t *key, const struct push *p, const
                   bool from_start)
 {
     struct adding a = {key, p, p->auth == PUSH_AUTH_NONE ? NULL : secret, from_start, id_new(), false};
+    uint64_t summed;
     enum err e;
     do
+        e = ledger_sums_step(db, &summed);
+    while (e == OK && summed == LEDGER_SUMS_ROWS);
+    for (a.goes_on = true; e == OK && a.goes_on;)
         e = db_transaction(db, add_work, &a);
-    while (e == OK && a.goes_on);
     return e;
 }
 

@@ -1,6 +1,6 @@
 /* Usage push: destinations that get the rows of the ledger as CloudEvents (docs/billing.md). A destination
  * belongs to the operator and gets the rows of all workspaces. Its cursor is the number of a row
- * (billing/ledger_sums.h): what has this number or a lower one was accepted by the destination or is set
+ * (billing/ledger_numbers.h): what has this number or a lower one was accepted by the destination or is set
  * aside. */
 #pragma once
 

@@ -1,4 +1,4 @@
--- The sums of days and of months equal the numbered rows of the ledger and what was rolled up, whose numbers end with the last one.
+-- The sums of days and of months equal the rows of the ledger that are in them and what was rolled up, and its numbers end with the last one.
 -- Columns as in audit_active.
 SELECT CAST(t.workspace_id AS CHAR) AS subject, CONCAT('kind ', t.kind, ': ledger ', SUM(t.ledger_n), ' rows of ', SUM(t.ledger), ', days ', SUM(t.days_n), ' of ', SUM(t.days),
   ', months ', SUM(t.months_n), ' of ', SUM(t.months)) AS detail
