@@ -209,6 +209,8 @@ static void add_retry(struct bulk_slice *s, const id *execution)
         decide(s, execution, BULK_SKIPPED, BULK_PURGED);
         return;
     }
+    if (e == OK)
+        e = execution_read_trace_state(s->db, s->ctx, &exec);
     if (e == OK) {
         retry_take(req, &exec);
         (void)otlp_decide(s->w->otlp, &req->execution_id, NULL, NULL, &req->trace);

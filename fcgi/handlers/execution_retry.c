@@ -89,6 +89,8 @@ static bool retry_validate_target(struct request *r, struct run_request *req, bo
     if (!retry_form_read(r, &form))
         return false;
     enum err e = execution_get(r->app->db, r, &req->workspace_id, &req->retry_of, &exec);
+    if (e == OK)
+        e = execution_read_trace_state(r->app->db, r, &exec);
     if (e != OK) {
         reply_err(r, e);
         return false;

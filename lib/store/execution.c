@@ -11,38 +11,36 @@ struct trace_context execution_trace(const struct db_cell *stored, const id *roo
     return trace_is_set(&t) ? t : trace_of_root(root);
 }
 
-/* A row of execution_by_ids, or the same columns of execution_get. */
-static struct execution execution_from_row(const struct db_rows *rows, size_t i, const id *workspace)
+/* The columns that execution_get, execution_by_ids and execution_page share. */
+static struct execution execution_from_row(const struct db_rows *rows, size_t i, const id *workspace,
+                                           const id *execution)
 {
-    id root = db_get_id(rows, i, EXECUTION_BY_IDS_ROOT_ID);
+    id root = db_get_id(rows, i, EXECUTION_GET_ROOT_ID);
     return (struct execution){
-        .id = db_get_id(rows, i, EXECUTION_BY_IDS_ID),
+        .id = *execution,
         .workspace_id = *workspace,
-        .responder_id = db_get_id(rows, i, EXECUTION_BY_IDS_RESPONDER_ID),
+        .responder_id = db_get_id(rows, i, EXECUTION_GET_RESPONDER_ID),
         .root_id = root,
-        .parent_id = db_get_id(rows, i, EXECUTION_BY_IDS_PARENT_ID),
-        .retry_of = db_get_id(rows, i, EXECUTION_BY_IDS_RETRY_OF),
-        .kind = (enum responder_kind)db_int(rows, i, EXECUTION_BY_IDS_KIND),
-        .source = (enum run_source)db_int(rows, i, EXECUTION_BY_IDS_SOURCE),
-        .agentic = db_int(rows, i, EXECUTION_BY_IDS_AGENTIC) != 0,
-        .version = (int)db_int(rows, i, EXECUTION_BY_IDS_VERSION),
-        .state = (enum run_state)db_int(rows, i, EXECUTION_BY_IDS_STATE),
-        .reason = (enum failure_reason)db_int(rows, i, EXECUTION_BY_IDS_FAILURE_REASON),
-        .cost = db_int(rows, i, EXECUTION_BY_IDS_COST),
-        .refunded = db_int(rows, i, EXECUTION_BY_IDS_REFUNDED),
-        .started_ms = db_int(rows, i, EXECUTION_BY_IDS_STARTED_MS),
-        .ended_ms = db_int(rows, i, EXECUTION_BY_IDS_ENDED_MS),
-        .updated_ms = db_int(rows, i, EXECUTION_BY_IDS_UPDATED_MS),
-        .purged_ms = db_int(rows, i, EXECUTION_BY_IDS_PURGED_MS),
-        .tags = db_str(rows, i, EXECUTION_BY_IDS_TAGS),
-        .metadata = db_str(rows, i, EXECUTION_BY_IDS_METADATA),
-        .extra = db_str(rows, i, EXECUTION_BY_IDS_EXTRA),
-        .error = db_str(rows, i, EXECUTION_BY_IDS_ERROR),
-        .start_at_ms = db_int(rows, i, EXECUTION_BY_IDS_START_MS),
-        .expires_at_ms = db_int(rows, i, EXECUTION_BY_IDS_EXPIRES_MS),
-        .trace = execution_trace(db_cell(rows, i, EXECUTION_BY_IDS_TRACE_CONTEXT), &root),
-        .has_trace = !db_cell(rows, i, EXECUTION_BY_IDS_TRACE_CONTEXT)->is_null,
-        .trace_state = db_str(rows, i, EXECUTION_BY_IDS_TRACE_STATE),
+        .parent_id = db_get_id(rows, i, EXECUTION_GET_PARENT_ID),
+        .retry_of = db_get_id(rows, i, EXECUTION_GET_RETRY_OF),
+        .kind = (enum responder_kind)db_int(rows, i, EXECUTION_GET_KIND),
+        .source = (enum run_source)db_int(rows, i, EXECUTION_GET_SOURCE),
+        .agentic = db_int(rows, i, EXECUTION_GET_AGENTIC) != 0,
+        .version = (int)db_int(rows, i, EXECUTION_GET_VERSION),
+        .state = (enum run_state)db_int(rows, i, EXECUTION_GET_STATE),
+        .reason = (enum failure_reason)db_int(rows, i, EXECUTION_GET_FAILURE_REASON),
+        .cost = db_int(rows, i, EXECUTION_GET_COST),
+        .refunded = db_int(rows, i, EXECUTION_GET_REFUNDED),
+        .started_ms = db_int(rows, i, EXECUTION_GET_STARTED_MS),
+        .ended_ms = db_int(rows, i, EXECUTION_GET_ENDED_MS),
+        .updated_ms = db_int(rows, i, EXECUTION_GET_UPDATED_MS),
+        .purged_ms = db_int(rows, i, EXECUTION_GET_PURGED_MS),
+        .tags = db_str(rows, i, EXECUTION_GET_TAGS),
+        .metadata = db_str(rows, i, EXECUTION_GET_METADATA),
+        .extra = db_str(rows, i, EXECUTION_GET_EXTRA),
+        .error = db_str(rows, i, EXECUTION_GET_ERROR),
+        .trace = execution_trace(db_cell(rows, i, EXECUTION_GET_TRACE_CONTEXT), &root),
+        .has_trace = !db_cell(rows, i, EXECUTION_GET_TRACE_CONTEXT)->is_null,
     };
 }
 
@@ -88,7 +86,7 @@ enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *
         return e;
     if (rows->count == 0)
         return ERR_NOT_FOUND;
-    *exec_r = execution_from_row(rows, 0, workspace);
+    *exec_r = execution_from_row(rows, 0, workspace, execution);
     exec_r->has_payload = true;
     exec_r->input = db_str(rows, 0, EXECUTION_GET_INPUT);
     exec_r->output = db_str(rows, 0, EXECUTION_GET_OUTPUT);
@@ -97,6 +95,18 @@ enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *
     if (side_rows & SIDE_ROWS_TIMES)
         e = read_times(db, ctx, exec_r);
     return e == OK && side_rows & SIDE_ROWS_RETRIES ? read_retries(db, ctx, exec_r) : e;
+}
+
+enum err execution_read_trace_state(struct db *db, void *ctx, struct execution *exec)
+{
+    struct db_value args[] = {db_id(&exec->id), db_id(&exec->workspace_id)};
+    struct db_rows *rows;
+    if (!exec->has_trace)
+        return OK;
+    enum err e = db_run(db, ctx, SQL_EXECUTION_TRACE_STATE, args, 2, &rows);
+    if (e == OK && rows->count > 0)
+        exec->trace_state = db_str(rows, 0, EXECUTION_TRACE_STATE_TRACE_STATE);
+    return e;
 }
 
 enum err execution_kind(struct db *db, void *ctx, const id *workspace, const id *execution,
@@ -156,8 +166,12 @@ enum err execution_get_all(struct db *db, void *ctx, const id *workspace, const 
     if (e != OK)
         return e;
     struct execution *list = talloc_array(ctx, struct execution, rows->count + 1);
-    for (size_t i = 0; i < rows->count; i++)
-        list[i] = execution_from_row(rows, i, workspace);
+    for (size_t i = 0; i < rows->count; i++) {
+        id execution = db_get_id(rows, i, EXECUTION_BY_IDS_ID);
+        list[i] = execution_from_row(rows, i, workspace, &execution);
+        list[i].start_at_ms = db_int(rows, i, EXECUTION_BY_IDS_START_MS);
+        list[i].expires_at_ms = db_int(rows, i, EXECUTION_BY_IDS_EXPIRES_MS);
+    }
     qsort(list, rows->count, sizeof *list, newest_execution_first);
     *list_r = list;
     *count_r = rows->count;
@@ -171,8 +185,8 @@ enum err execution_read_page(struct db *db, void *ctx, const id *workspace, cons
     id *ids = talloc_array(list, id, rows->count + 1);
     unsigned side_rows = 0;
     for (size_t i = 0; i < rows->count; i++) {
-        list[i] = execution_from_row(rows, i, workspace);
-        ids[i] = list[i].id;
+        ids[i] = db_get_id(rows, i, EXECUTION_PAGE_ID);
+        list[i] = execution_from_row(rows, i, workspace, &ids[i]);
         side_rows |= possible_side_rows(db_cell(rows, i, EXECUTION_PAGE_SIDE_ROWS));
     }
     if (side_rows & SIDE_ROWS_TIMES)

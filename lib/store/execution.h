@@ -31,7 +31,7 @@ struct execution {
     struct trace_context trace;
     /* A trace is stored: it is not only that of the root. */
     bool has_trace;
-    /* The caller's; NULL: none. */
+    /* The caller's, which execution_read_trace_state reads; NULL: none. */
     const char *trace_state;
     /* input, output, has_children and retries were read, too. */
     bool has_payload;
@@ -67,6 +67,8 @@ struct execution_step {
 /* With its payload. ERR_NOT_FOUND: the workspace has no such execution. */
 enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *execution,
                        struct execution *exec_r) WARN_UNUSED;
+/* The state of the trace, which only a retry needs. */
+enum err execution_read_trace_state(struct db *db, void *ctx, struct execution *exec) WARN_UNUSED;
 /* The kind of responder, which decides the scope that a caller needs. ERR_NOT_FOUND as above. */
 enum err execution_kind(struct db *db, void *ctx, const id *workspace, const id *execution,
                         enum responder_kind *kind_r) WARN_UNUSED;

@@ -177,7 +177,7 @@ def test_page_at_once_reads_its_rows_only(stack, history):
         assert n == PAGE and read <= PAGE + 3 and scanned == 0 and sorted_ == 0, (name, read)
         assert accesses(plan(stack, statement))[0][1:] == ("range", key)
         ids = stack.sql(bind(name.replace("page", "list"), *args, PAGE, 0))
-        assert [r[0] for r in stack.sql(statement)] == [i for i, in ids]
+        assert [r[-2] for r in stack.sql(statement)] == [i for i, in ids]
 
 
 def test_time_filters_read_ranges_of_ids(stack, history):

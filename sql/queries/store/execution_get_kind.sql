@@ -1,1 +1,1 @@
-SELECT kind FROM executions WHERE id = ? AND workspace_id = ?
+SELECT kind FROM executions FORCE INDEX (PRIMARY) WHERE id = ? AND workspace_id = ?

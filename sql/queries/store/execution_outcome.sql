@@ -1,2 +1,2 @@
 -- What the caller of a run learns when it has ended.
-SELECT kind, state, failure_reason, cost, refunded, error, output, key_id, purged_ms FROM executions WHERE id = ? AND workspace_id = ?
+SELECT kind, state, failure_reason, cost, refunded, error, output, key_id, purged_ms FROM executions FORCE INDEX (PRIMARY) WHERE id = ? AND workspace_id = ?
