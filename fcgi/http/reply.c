@@ -8,6 +8,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/decimal.h"
 #include "base/field.h"
 #include "base/utf8.h"
 #include "fcgi/http/request.h"
@@ -105,13 +106,12 @@ void reply_header(struct request *r, const char *name, const char *format, ...)
     va_end(args);
 }
 
-/* Appends whole header lines. */
-static void PRINTF_LIKE(2, 3) append_lines(struct request *r, const char *format, ...)
+static void append_number(struct request *r, const char *before, int64_t number)
 {
-    va_list args;
-    va_start(args, format);
-    append_format(r, format, args);
-    va_end(args);
+    char text[DECIMAL_SIZE];
+    decimal_text(number, text);
+    append_text(r, before);
+    append_text(r, text);
 }
 
 int reply_bytes(struct request *r, int status, const char *type, const char *body, size_t size)
@@ -301,13 +301,14 @@ static void add_rate_headers(struct request *r)
     const struct rate_state *s = &r->rate;
     if (s->verdict == RATE_UNKNOWN)
         return;
-    long long limit = s->limit;
-    long long remaining = s->remaining;
-    long long reset = s->reset_s;
-    append_lines(r,
-                 "X-RateLimit-Limit: %lld\r\nX-RateLimit-Remaining: %lld\r\nX-RateLimit-Reset: %lld\r\n"
-                 "RateLimit-Policy: \"default\";q=%lld;w=%d\r\nRateLimit: \"default\";r=%lld;t=%lld\r\n",
-                 limit, remaining, reset, limit, RATE_WINDOW_S, remaining, reset);
+    append_number(r, "X-RateLimit-Limit: ", s->limit);
+    append_number(r, "\r\nX-RateLimit-Remaining: ", s->remaining);
+    append_number(r, "\r\nX-RateLimit-Reset: ", s->reset_s);
+    append_number(r, "\r\nRateLimit-Policy: \"default\";q=", s->limit);
+    append_number(r, ";w=", RATE_WINDOW_S);
+    append_number(r, "\r\nRateLimit: \"default\";r=", s->remaining);
+    append_number(r, ";t=", s->reset_s);
+    append_text(r, "\r\n");
 }
 
 /* True if `list` (If-None-Match) contains `etag`, by weak comparison (RFC 9110, 13.1.2). */
@@ -352,6 +353,15 @@ static void add_etag(struct request *r)
     append_header(r, "Cache-Control", "private, no-cache");
 }
 
+static size_t status_line(int status, char out[64])
+{
+    char *end = stpcpy(out, "Status: ");
+    end += decimal_text(status, end);
+    *end++ = ' ';
+    end = stpcpy(stpcpy(end, reason_phrase(status)), "\r\n");
+    return (size_t)(end - out);
+}
+
 const char *reply_render(struct request *r, size_t *size_r)
 {
     add_etag(r);
@@ -360,15 +370,17 @@ const char *reply_render(struct request *r, size_t *size_r)
     struct reply *reply = &r->reply;
     if (reply->type)
         append_header(r, "Content-Type", reply->type);
-    if (reply->status != 204 && reply->status != 304)
-        reply_header(r, "Content-Length", "%zu", reply->size);
+    if (reply->status != 204 && reply->status != 304) {
+        append_number(r, "Content-Length: ", (int64_t)reply->size);
+        append_text(r, "\r\n");
+    }
+    append_text(r, "\r\n");
     char line[64];
-    int line_n =
-        snprintf(line, sizeof line, "Status: %d %s\r\n", reply->status, reason_phrase(reply->status));
-    *size_r = (size_t)line_n + reply->headers_n + 2 + reply->size;
+    size_t line_n = status_line(reply->status, line);
+    *size_r = line_n + reply->headers_n + reply->size;
     char *out = talloc_size(r, *size_r + 1);
-    char *end = mempcpy(mempcpy(out, line, (size_t)line_n), reply->headers, reply->headers_n);
-    end = mempcpy(mempcpy(end, "\r\n", 2), reply->body, reply->size);
+    char *end = mempcpy(mempcpy(out, line, line_n), reply->headers, reply->headers_n);
+    end = mempcpy(end, reply->body, reply->size);
     *end = '\0';
     return out;
 }

@@ -252,12 +252,20 @@ static void finish_connection(FCGX_Request *fcgi)
     fcgi->ipcFd = -1;
 }
 
+/* Copies what fits. */
+static void note_text(char *out, size_t room, const char *text)
+{
+    size_t n = text ? strnlen(text, room - 1) : 0;
+    memcpy(out, text ? text : "", n);
+    out[n] = '\0';
+}
+
 static void note_request(const struct request *r)
 {
     struct current_request *current = &r->app->shared->current[r->app->slot];
-    snprintf(current->id, sizeof current->id, "%s", r->id);
-    snprintf(current->method, sizeof current->method, "%s", r->method ? r->method : "");
-    snprintf(current->path, sizeof current->path, "%s", r->log_path ? r->log_path : "");
+    note_text(current->id, sizeof current->id, r->id);
+    note_text(current->method, sizeof current->method, r->method);
+    note_text(current->path, sizeof current->path, r->log_path);
     atomic_store(&current->set, true);
 }
 
