@@ -6,6 +6,7 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "base/decimal.h"
 
 /* initial size of the buffer; most responses fit in */
 enum { FIRST_SIZE = 4096 };
@@ -88,17 +89,59 @@ static bool needs_no_escape(unsigned char c)
     return c >= 32 && c != '"' && c != '\\' && c != 127;
 }
 
-static void append_string(struct json_write *w, const char *text, size_t size)
+/* One in the highest bit of each byte of `word` that is zero, and perhaps of bytes above such a byte. */
+static uint64_t zero_bytes(uint64_t word)
 {
-    char *start = reserve_room(w, size * 6 + 3);
-    char *out = start;
-    *out++ = '"';
+    return (word - UINT64_C(0x0101010101010101)) & ~word & UINT64_C(0x8080808080808080);
+}
+
+static uint64_t each_byte(unsigned char c)
+{
+    return UINT64_C(0x0101010101010101) * c;
+}
+
+/* Whether none of the eight bytes needs an escape. */
+static bool word_needs_no_escape(uint64_t word)
+{
+    uint64_t below_32 = (word - each_byte(32)) & ~word & each_byte(128);
+    return (below_32 | zero_bytes(word ^ each_byte('"')) | zero_bytes(word ^ each_byte('\\')) |
+            zero_bytes(word ^ each_byte(127))) == 0;
+}
+
+/* Nearly all texts need no escape: they are looked at eight bytes at a time, the last eight of them perhaps
+ * twice. False: `out` is to be written anew. */
+static bool copy_plain(char *out, const char *text, size_t size)
+{
+    uint64_t word;
+    if (size < sizeof word)
+        return false;
+    for (size_t i = 0;; i = i + sizeof word < size - sizeof word ? i + sizeof word : size - sizeof word) {
+        memcpy(&word, text + i, sizeof word);
+        if (!word_needs_no_escape(word))
+            return false;
+        memcpy(out + i, &word, sizeof word);
+        if (i == size - sizeof word)
+            return true;
+    }
+}
+
+static char *copy_escaped(char *out, const char *text, size_t size)
+{
     for (size_t i = 0; i < size; i++) {
         if (needs_no_escape((unsigned char)text[i]))
             *out++ = text[i];
         else
             out += append_escape((unsigned char)text[i], out);
     }
+    return out;
+}
+
+static void append_string(struct json_write *w, const char *text, size_t size)
+{
+    char *start = reserve_room(w, size * 6 + 3);
+    char *out = start;
+    *out++ = '"';
+    out = copy_plain(out, text, size) ? out + size : copy_escaped(out, text, size);
     *out++ = '"';
     w->used += (size_t)(out - start);
 }
@@ -152,14 +195,16 @@ void json_write_raw(struct json_write *w, const char *json, size_t size)
 
 void json_write_number(struct json_write *w, int64_t number)
 {
-    char text[24];
-    int n = snprintf(text, sizeof text, "%" PRId64, number);
-    json_write_raw(w, text, (size_t)n);
+    char text[DECIMAL_SIZE];
+    size_t n = decimal_text(number, text);
+    before_value(w);
+    json_append(w, text, n);
 }
 
 void json_write_null(struct json_write *w)
 {
-    json_write_raw(w, "null", 4);
+    before_value(w);
+    json_append(w, "null", 4);
 }
 
 void json_write_text(struct json_write *w, const char *key, const char *text)
@@ -191,23 +236,35 @@ void json_write_int(struct json_write *w, const char *key, int64_t number)
 void json_write_flag(struct json_write *w, const char *key, bool value)
 {
     json_write_key(w, key);
-    json_write_raw(w, value ? "true" : "false", value ? 4 : 5);
+    before_value(w);
+    json_append(w, value ? "true" : "false", value ? 4 : 5);
+}
+
+/* The six digits after the point without the zeros at their end; nothing if all are zero. */
+static size_t part_text(uint64_t part, char out[8])
+{
+    size_t n = 7;
+    if (part == 0)
+        return 0;
+    out[0] = '.';
+    for (size_t i = 6; i > 0; i--, part /= 10)
+        out[i] = (char)('0' + part % 10);
+    while (out[n - 1] == '0')
+        n--;
+    return n;
 }
 
 void json_write_credits(struct json_write *w, const char *key, int64_t micro)
 {
-    char text[32];
+    char text[1 + DECIMAL_SIZE + 8] = "-";
     int64_t whole = micro / 1000000;
     int64_t part = micro % 1000000;
-    uint64_t digits = (uint64_t)(part < 0 ? -part : part);
-    int n = snprintf(text, sizeof text, "%s%" PRId64, micro < 0 && whole == 0 ? "-" : "", whole);
-    if (digits > 0) {
-        n += snprintf(text + n, sizeof text - (size_t)n, ".%06" PRIu64, digits);
-        while (text[n - 1] == '0')
-            n--;
-    }
+    size_t n = micro < 0 && whole == 0;
+    n += decimal_text(whole, text + n);
+    n += part_text((uint64_t)(part < 0 ? -part : part), text + n);
     json_write_key(w, key);
-    json_write_raw(w, text, (size_t)n);
+    before_value(w);
+    json_append(w, text, n);
 }
 
 void json_write_time(struct json_write *w, const char *key, int64_t ms, bool with_z)

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -145,6 +146,57 @@ Test(json_write, replaces_halves_of_surrogate_pairs)
         struct json_write *w = json_write_new(NULL);
         json_write_raw(w, rows[i].stored, strlen(rows[i].stored));
         expect_text(w, rows[i].written);
+        talloc_free(w);
+    }
+}
+
+/* Every byte, at each place of a text that is read eight bytes at a time, alone and beside another one. */
+Test(json_write, escapes_each_byte_at_each_place)
+{
+    char text[20], expected[160];
+    for (size_t size = 1; size < sizeof text; size++) {
+        for (size_t at = 0; at < size; at++) {
+            for (unsigned c = 1; c < 256; c++) {
+                struct json_write *w = json_write_new(NULL);
+                bool is_plain = c >= 32 && c != '"' && c != '\\' && c != 127;
+                memset(text, 'a', size);
+                text[at] = (char)c;
+                json_write_bytes(w, text, size);
+                size_t n;
+                const char *written = json_write_result(w, &n);
+                snprintf(expected, sizeof expected, "\"%.*s", (int)at, text);
+                cr_assert_eq(strncmp(written, expected, at + 1), 0);
+                cr_assert_eq(written[at + 1], is_plain ? (char)c : '\\', "byte %u at %zu of %zu", c, at,
+                             size);
+                snprintf(expected, sizeof expected, "%.*s\"", (int)(size - at - 1), text + at + 1);
+                cr_assert_str_eq(written + n - (size - at), expected);
+                talloc_free(w);
+            }
+        }
+    }
+}
+
+Test(json_write, writes_credits)
+{
+    static const struct {
+        int64_t micro;
+        const char *text;
+    } cases[] = {
+        {0, "{\"c\":0}"},
+        {1, "{\"c\":0.000001}"},
+        {-1, "{\"c\":-0.000001}"},
+        {-1500000, "{\"c\":-1.5}"},
+        {1000000, "{\"c\":1}"},
+        {1230000, "{\"c\":1.23}"},
+        {INT64_MAX, "{\"c\":9223372036854.775807}"},
+        {INT64_MIN, "{\"c\":-9223372036854.775808}"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct json_write *w = json_write_new(NULL);
+        json_write_open(w, '{');
+        json_write_credits(w, "c", cases[i].micro);
+        json_write_close(w, '}');
+        expect_text(w, cases[i].text);
         talloc_free(w);
     }
 }
