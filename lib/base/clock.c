@@ -28,31 +28,46 @@ int64_t clock_boot_us(void)
     return clock_read_us(CLOCK_BOOTTIME);
 }
 
-static char *put_digits(char *out, int number, int digits)
+/* The days of 400 years, and of the years before 1970 since 1 March of the year 0. */
+enum { DAY_S = 24 * 3600, ERA_DAYS = 146097, EPOCH_DAYS = 719468 };
+
+static char *put_digits(char *out, unsigned number, int digits, char after)
 {
     for (int i = digits; i-- > 0; number /= 10)
         out[i] = (char)('0' + number % 10);
-    return out + digits;
+    out[digits] = after;
+    return out + digits + 1;
+}
+
+/* The date of a day since 1970, without the time zones that gmtime_r looks at. A year is counted from 1 March
+ * here, so that the leap day is its last one
+ * (https://howardhinnant.github.io/date_algorithms.html#civil_from_days). */
+static char *put_date(char *out, unsigned days)
+{
+    unsigned of_era = (days + EPOCH_DAYS) % ERA_DAYS;
+    unsigned year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / (ERA_DAYS - 1)) / 365;
+    unsigned of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    unsigned from_march = (5 * of_year + 2) / 153;
+    unsigned month = from_march < 10 ? from_march + 3 : from_march - 9;
+    unsigned year = (days + EPOCH_DAYS) / ERA_DAYS * 400 + year_of_era + (month <= 2);
+    out = put_digits(out, year, 4, '-');
+    out = put_digits(out, month, 2, '-');
+    return put_digits(out, of_year - (153 * from_march + 2) / 5 + 1, 2, 'T');
 }
 
 /* Formats by hand: the JSON of one execution holds seven times, and strftime would cost more than all the
- * rest of it. */
+ * rest of it. A time before 1970 is written as 1970. */
 static const char *clock_text(int64_t ms, const char *zone, char out[CLOCK_TEXT_SIZE])
 {
-    time_t seconds = (time_t)(ms / 1000);
-    struct tm tm;
-    gmtime_r(&seconds, &tm);
-    const struct {
-        int number, digits;
-        char before;
-    } parts[] = {{tm.tm_mon + 1, 2, '-'}, {tm.tm_mday, 2, '-'}, {tm.tm_hour, 2, 'T'},
-                 {tm.tm_min, 2, ':'},     {tm.tm_sec, 2, ':'},  {(int)(ms % 1000), 3, '.'}};
-    char *end = put_digits(out, tm.tm_year + 1900, 4);
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        *end++ = parts[i].before;
-        end = put_digits(end, parts[i].number, parts[i].digits);
-    }
-    memcpy(end, zone, strlen(zone) + 1);
+    uint64_t since_ms = ms > 0 ? (uint64_t)ms : 0;
+    uint64_t seconds = since_ms / 1000;
+    unsigned of_day = (unsigned)(seconds % DAY_S);
+    char *end = put_date(out, (unsigned)(seconds / DAY_S));
+    end = put_digits(end, of_day / 3600, 2, ':');
+    end = put_digits(end, of_day / 60 % 60, 2, ':');
+    end = put_digits(end, of_day % 60, 2, '.');
+    end = put_digits(end, (unsigned)(since_ms % 1000), 3, '\0');
+    memcpy(end - 1, zone, strlen(zone) + 1);
     return out;
 }
 

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <time.h>
 
 #include "base/clock.h"
 
@@ -7,6 +8,20 @@ Test(clock, formats_both_styles)
     char out[CLOCK_TEXT_SIZE];
     cr_assert_str_eq(clock_text_offset(1768473000123, out), "2026-01-15T10:30:00.123+00:00");
     cr_assert_str_eq(clock_text_z(1768473000000, out), "2026-01-15T10:30:00.000Z");
+}
+
+/* Each day until the year 2400, which has a leap day, and the last one that can be written. */
+Test(clock, writes_the_calendar_of_the_system)
+{
+    char text[CLOCK_TEXT_SIZE], expected[CLOCK_TEXT_SIZE];
+    for (int64_t s = 0; s < INT64_C(13574563200); s += 86399) {
+        time_t seconds = (time_t)s;
+        struct tm tm;
+        gmtime_r(&seconds, &tm);
+        strftime(expected, sizeof expected, "%Y-%m-%dT%H:%M:%S.007Z", &tm);
+        cr_assert_str_eq(clock_text_z(s * 1000 + 7, text), expected);
+    }
+    cr_assert_str_eq(clock_text_z(INT64_C(253402300799999), text), "9999-12-31T23:59:59.999Z");
 }
 
 Test(clock, parses_client_formats)
