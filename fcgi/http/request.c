@@ -30,7 +30,8 @@ int request_param_count(const struct request *r, const char *name, const char **
     int count = 0;
     *value_r = NULL;
     for (char **p = r->params; *p; p++) {
-        if (strncmp(*p, name, n) == 0 && (*p)[n] == '=') {
+        /* the first character tells most of them apart without a call */
+        if (**p == *name && strncmp(*p, name, n) == 0 && (*p)[n] == '=') {
             *value_r = *p + n + 1;
             count++;
         }
@@ -50,7 +51,7 @@ const char *request_list(struct request *r, const char *name)
     size_t n = strlen(name);
     char *list = NULL;
     for (char **p = r->params; *p; p++) {
-        if (strncmp(*p, name, n) != 0 || (*p)[n] != '=')
+        if (**p != *name || strncmp(*p, name, n) != 0 || (*p)[n] != '=')
             continue;
         const char *line = *p + n + 1;
         list = list ? talloc_asprintf_append_buffer(list, ", %s", line) : talloc_strdup(r, line);
