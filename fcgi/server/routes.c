@@ -132,6 +132,15 @@ _Static_assert((int)ROUTES < (int)METRICS_ROUTES, "METRICS_ROUTES is too small f
 
 /* --- finding --- */
 
+/* Moves *p behind the segment if it is this text. A decoded segment may contain a slash, that of a route does
+ * not. */
+static bool takes_literal(const char **p, const char *text)
+{
+    for (; **p && **p != '/' && *text == **p; (*p)++)
+        text++;
+    return *text == '\0' && (**p == '\0' || **p == '/');
+}
+
 static bool path_matches(const struct route *route, const struct request *r, const char **values)
 {
     if (((route->flags & ROUTE_BARE) != 0) == r->is_api)
@@ -141,15 +150,14 @@ static bool path_matches(const struct route *route, const struct request *r, con
     for (size_t i = 0; i < r->segments_n; i++) {
         if (*p++ != '/')
             return false;
-        size_t n = strcspn(p, "/");
         if (*p == '{') {
             if (!*r->segments[i])
                 return false;
             values[values_n++] = r->segments[i];
-        } else if (strlen(r->segments[i]) != n || strncmp(p, r->segments[i], n) != 0) {
+            p += strcspn(p, "/");
+        } else if (!takes_literal(&p, r->segments[i])) {
             return false;
         }
-        p += n;
     }
     return *p == '\0';
 }
