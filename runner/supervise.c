@@ -438,6 +438,7 @@ static int report_end(struct supervised_run *r)
         found = (struct runner_artifacts){json_object_new_array(), json_object_new_array(),
                                           json_object_new_object()};
     }
+    r->has_artifacts = json_object_array_length(found.kept) > 0;
     json_object_object_add(ended, "artifacts", found.kept);
     json_object_object_add(ended, "artifacts_refused", found.refused);
     json_object_object_add(ended, "artifacts_refused_reasons", found.reasons);
@@ -493,7 +494,11 @@ static int supervise_jobs(struct supervised_run *r)
         if (r->owner_gone)
             return 1;
         int status = report_end(r);
-        if (!r->paused || !warm_await_job(r))
+        if (!r->paused)
+            return status;
+        if (!r->has_artifacts) /* otherwise the owner reads them until it gives the next job */
+            runner_workdir_clear(r->job, &r->workdir);
+        if (!warm_await_job(r))
             return status;
         if (warm_take_job(r, &why) != OK)
             return report_failure(why);

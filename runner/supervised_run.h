@@ -57,6 +57,8 @@ struct supervised_run {
     bool answered;
     /* the answer was received, all processes are stopped, and another job may follow */
     bool paused;
+    /* the end that was reported names artifacts */
+    bool has_artifacts;
     /* the message of an answer that is an error, of the exchange; NULL: none */
     const char *error;
     size_t error_bytes;

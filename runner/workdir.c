@@ -141,7 +141,7 @@ enum err runner_workdir_make(void *ctx, const struct runner_job *job, struct run
                              const char **why_r)
 {
     int run = -1;
-    *workdir_r = (struct runner_workdir){-1, -1, -1, -1, -1, -1, 0};
+    *workdir_r = (struct runner_workdir){-1, -1, -1, -1, -1, -1, 0, false};
     umask(022);
     enum err e = make_run_dir(ctx, job, workdir_r, &run, why_r);
     if (e == OK && job->work_parent != job->run_dir) {
@@ -166,10 +166,10 @@ static void close_job_fds(struct runner_workdir *workdir)
     }
 }
 
-enum err runner_workdir_next(void *ctx, const struct runner_job *job, struct runner_workdir *workdir,
-                             const char **why_r)
+/* Leaves what a job without input files finds. */
+static enum err clear_work(void *ctx, const struct runner_job *job, struct runner_workdir *workdir,
+                           const char **why_r)
 {
-    int run = -1;
     close_job_fds(workdir);
     fchmod(workdir->work_fd,
            /* if the runner is not root, the skill may have removed the access of both */
@@ -177,10 +177,28 @@ enum err runner_workdir_next(void *ctx, const struct runner_job *job, struct run
     /* `inputs` is mounted in the sandbox, so that the skill can neither replace nor move it */
     if (!untrusted_dir_empty(workdir->work_fd, "inputs") || !untrusted_dir_empty(workdir->materials_fd, NULL))
         return workdir_error(ctx, "empty", "work", why_r);
-    enum err e = make_run_dir(ctx, job, workdir, &run, why_r);
+    if ((workdir->outputs_fd = make_dir(workdir->work_fd, "outputs", 0755, job->uid)) < 0)
+        return workdir_error(ctx, "create", "work/outputs", why_r);
+    return OK;
+}
+
+void runner_workdir_clear(const struct runner_job *job, struct runner_workdir *workdir)
+{
+    const char *why;
+    void *scratch = talloc_new(NULL);
+    workdir->is_clear = clear_work(scratch, job, workdir, &why) == OK;
+    talloc_free(scratch);
+}
+
+enum err runner_workdir_next(void *ctx, const struct runner_job *job, struct runner_workdir *workdir,
+                             const char **why_r)
+{
+    int run = -1;
+    enum err e = workdir->is_clear ? OK : clear_work(ctx, job, workdir, why_r);
+    workdir->is_clear = false;
+    if (e == OK)
+        e = make_run_dir(ctx, job, workdir, &run, why_r);
     if (run >= 0)
         close(run);
-    if (e == OK && (workdir->outputs_fd = make_dir(workdir->work_fd, "outputs", 0755, job->uid)) < 0)
-        e = workdir_error(ctx, "create", "work/outputs", why_r);
     return e == OK ? copy_inputs(ctx, job, workdir, why_r) : e;
 }

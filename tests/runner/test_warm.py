@@ -183,6 +183,38 @@ serve(handle)
     box.leave()
 
 
+def test_files_of_a_job_without_artifacts_are_removed_before_the_next_job_comes(box):
+    main = """
+def handle(inputs):
+    found = sorted(os.listdir("inputs/materials")) + sorted(os.listdir("outputs")) + sorted(os.listdir("."))
+    open("mine", "w").write("x")
+    open("outputs/kept", "w").write("x")
+    return {"found": found}
+serve(handle)
+"""
+    source = box.base / "material"
+    source.write_text("m")
+    source.chmod(0o644)
+    material = [{"source_path": str(source), "name": "in"}]
+    for i, artifacts in enumerate([[], None, []]):  # the last two: after files that were removed, and after files that were not
+        found = ["in", "inputs", "outputs"]
+        ended = box.do(None if i else main, files=material, **({} if artifacts is None else {"artifacts": artifacts}))
+        assert outputs(ended) == {"found": found} and ended["reusable"]
+        work = box.warm_dir / "work"
+        if ended["artifacts"]:
+            assert (work / "outputs/kept").exists()
+        else:
+            eventually_empty(work)
+    box.leave()
+
+
+def eventually_empty(work):
+    until = time.monotonic() + PATIENCE_S
+    while (work / "mine").exists() or os.listdir(work / "inputs/materials") or not (work / "outputs").exists() or os.listdir(work / "outputs"):
+        assert time.monotonic() < until, sorted(str(p) for p in work.rglob("*"))
+        time.sleep(0.01)
+
+
 def test_an_error_fails_its_job_only(box):
     main = """
 for line in sys.stdin:
