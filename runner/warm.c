@@ -240,7 +240,10 @@ void warm_resume(struct supervised_run *r)
     /* before the command can read anything of the job: an owner that never sees this may give the job to
      * another process */
     runner_report_send(runner_report_new("started"));
+    /* what does not fit into the pipe follows when the command reads */
     r->fds[FD_STDIN].events = POLLOUT;
+    r->fds[FD_STDIN].revents = 0;
+    warm_send_request(r);
     if (write(r->sandbox.control_fd, "C", 1) != 1)
         supervise_kill_tree(r);
 }
