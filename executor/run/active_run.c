@@ -8,6 +8,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/utf8.h"
+#include "executor/run/child_watch.h"
 #include "service/compute_thread.h"
 #include "json/json.h"
 
@@ -264,6 +265,15 @@ static void follow_deadline(struct active_run *run, const struct commit *c)
         set_deadline(run, c->deadline_ms);
 }
 
+/* A parent in this process need not look its child's end up. Only of a success: MariaDB may have cut an
+ * error. */
+static void tell_parent(struct executor *exec, const struct commit *c)
+{
+    struct child_end end = {.state = STATE_SUCCEEDED, .output = c->move.output};
+    if (exec->child_watch && c->move.move == MOVE_SUCCEED)
+        child_watch_tell(exec->child_watch, &c->run, &end);
+}
+
 static void on_run_commit(struct job *job)
 {
     struct commit *c = (struct commit *)job;
@@ -286,6 +296,7 @@ static void on_run_commit(struct job *job)
         run_fail(run, REASON_INTERNAL, "the run's progress could not be stored");
     } else if (c->has_move) {
         log_run_end(run, c);
+        tell_parent(run->exec, c); /* before the files of the run are removed, for which it need not wait */
         forget_run(run);
     } else if (c->park && !c->not_parked) {
         leave_parked(run, c);

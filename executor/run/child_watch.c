@@ -12,10 +12,13 @@ enum {
 
 struct watched_child {
     id child;
+    /* NULL: it is only expected */
     child_ended *ended;
     void *arg;
     /* the next lookup includes it */
     bool lookup_due;
+    /* its end was announced while it was expected */
+    bool announced;
 };
 
 struct child_watch {
@@ -51,6 +54,15 @@ static void lookup_children_work(struct job *job, struct db_thread_ctx *thread_c
 
 /* --- in the loop thread --- */
 
+static void end_watch(struct child_watch *w, struct watched_child *one, const struct child_end *end)
+{
+    child_ended *ended = one->ended;
+    void *arg = one->arg;
+    id child = one->child;
+    child_watch_forget(w, &child);
+    ended(arg, end);
+}
+
 static void on_children_looked_up(struct job *job)
 {
     struct child_lookup_job *j = (struct child_lookup_job *)job;
@@ -64,12 +76,8 @@ static void on_children_looked_up(struct job *job)
                                     (enum failure_reason)db_int(j->rows, r, EXECUTOR_CHILDREN_FAILURE_REASON),
                                 .output = db_str(j->rows, r, EXECUTOR_CHILDREN_OUTPUT),
                                 .error = db_str(j->rows, r, EXECUTOR_CHILDREN_ERROR)};
-        if (!one || !state_is_terminal(end.state))
-            continue;
-        child_ended *ended = one->ended;
-        void *arg = one->arg;
-        child_watch_forget(w, &child);
-        ended(arg, &end);
+        if (one && state_is_terminal(end.state))
+            end_watch(w, one, &end);
     }
     talloc_free(j);
     if (w->lookup_again)
@@ -107,7 +115,7 @@ static void on_child_poll(void *arg)
     struct child_watch *w = arg;
     struct watched_child *one;
     for (int n = 0; n < LOOKUP_MAX && (one = id_map_next(w->children, &w->cursor)); n++)
-        one->lookup_due = true;
+        one->lookup_due = one->ended != NULL;
     if (!one)
         w->cursor = 0;
     start_lookup(w);
@@ -131,12 +139,31 @@ struct child_watch *child_watch_new(void *ctx, struct executor *exec)
     return w;
 }
 
+/* In the place of what was there. */
+static struct watched_child *put_child(struct child_watch *w, const id *child)
+{
+    child_watch_forget(w, child);
+    struct watched_child *one = talloc_zero(w, struct watched_child);
+    one->child = *child;
+    id_map_put(w->children, child, one);
+    return one;
+}
+
+void child_watch_expect(struct child_watch *w, const id *child)
+{
+    put_child(w, child);
+}
+
 void child_watch_add(struct child_watch *w, const id *child, child_ended *ended, void *arg)
 {
-    struct watched_child *one = talloc_zero(w, struct watched_child);
-    *one = (struct watched_child){.child = *child, .ended = ended, .arg = arg, .lookup_due = true};
-    id_map_put(w->children, child, one);
-    start_lookup(w);
+    const struct watched_child *expected = id_map_get(w->children, child);
+    bool may_have_ended = !expected || expected->announced;
+    struct watched_child *one = put_child(w, child);
+    one->ended = ended;
+    one->arg = arg;
+    one->lookup_due = may_have_ended;
+    if (may_have_ended)
+        start_lookup(w);
 }
 
 void child_watch_forget(struct child_watch *w, const id *child)
@@ -150,8 +177,19 @@ void child_watch_notify(struct child_watch *w, const id *child)
     struct watched_child *one = id_map_get(w->children, child);
     if (!one)
         return;
-    one->lookup_due = true;
-    start_lookup(w);
+    one->announced = true;
+    one->lookup_due = one->ended != NULL;
+    if (one->lookup_due)
+        start_lookup(w);
+}
+
+void child_watch_tell(struct child_watch *w, const id *child, const struct child_end *end)
+{
+    struct watched_child *one = id_map_get(w->children, child);
+    if (one && one->ended)
+        end_watch(w, one, end);
+    else if (one)
+        one->announced = true;
 }
 
 size_t child_watch_count(const struct child_watch *w)

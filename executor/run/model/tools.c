@@ -100,7 +100,10 @@ static void on_tool_accepted(struct job *job)
     }
     struct tool_calls *t = u->all;
     u->accept_job = NULL;
-    if (verdict == RUN_ACCEPTED || verdict == RUN_CHILD_EXISTS) {
+    bool accepted = verdict == RUN_ACCEPTED || verdict == RUN_CHILD_EXISTS;
+    if (!accepted || !id_equal(&j->answer.execution_id, &j->request.execution_id))
+        child_watch_forget(t->run->exec->child_watch, &j->request.execution_id);
+    if (accepted) {
         u->child = j->answer.execution_id;
         t->run->may_have_children = true; /* the end of this run stops the child, too */
         if (verdict == RUN_ACCEPTED)
@@ -146,6 +149,7 @@ static void start_tool_child(struct tool_call_run *u, const char *slug, const ch
     request->first_response.status = 201;
     j->job = (struct job){.kind = JOB_ACCEPT_CHILD, .done = on_tool_accepted, .arg = u};
     u->accept_job = j;
+    child_watch_expect(run->exec->child_watch, &request->execution_id);
     db_thread_submit(run->exec->db_thread, &j->job);
 }
 
@@ -215,8 +219,10 @@ void tool_calls_cancel(struct tool_calls *t)
 {
     for (size_t i = 0; i < t->n; i++) {
         struct tool_call_run *u = &t->list[i];
-        if (u->accept_job)
+        if (u->accept_job) {
+            child_watch_forget(t->run->exec->child_watch, &u->accept_job->request.execution_id);
             u->accept_job->job.arg = NULL;
+        }
         u->accept_job = NULL;
         if (id_is_set(&u->child) && !u->done)
             child_watch_forget(t->run->exec->child_watch, &u->child);

@@ -133,6 +133,8 @@ static void on_child_accepted(struct job *job)
     }
     struct action *a = s->action;
     s->accept_job = NULL;
+    if (!accepted || !id_equal(&j->answer.execution_id, &j->request.execution_id))
+        child_watch_forget(a->run->exec->child_watch, &j->request.execution_id);
     if (accepted) {
         s->child = j->answer.execution_id;
         if (verdict == RUN_ACCEPTED)
@@ -256,6 +258,7 @@ static void start_child_action(struct action *a)
     talloc_free(scratch);
     j->resumed = a->resumed;
     j->job = (struct job){.kind = JOB_ACCEPT_CHILD, .done = on_child_accepted, .arg = s};
+    child_watch_expect(a->run->exec->child_watch, &j->request.execution_id);
     db_thread_submit(a->run->exec->db_thread, &j->job);
 }
 
@@ -268,6 +271,7 @@ static void cancel_child_action(struct action *a)
     if (!s)
         return;
     if (s->accept_job) {
+        child_watch_forget(run->exec->child_watch, &s->accept_job->request.execution_id);
         s->accept_job->job.arg = NULL;
         s->accept_job->unwanted_by = run->ending ? NULL : run->exec;
     }
