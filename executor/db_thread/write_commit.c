@@ -17,7 +17,7 @@ bool commit_already_written(const struct commit *c, const struct run *r, uint64_
 
 static enum err write_skill_result(struct db_tx *tx, const struct commit *c)
 {
-    enum err e = usage_put(tx, &c->run, c->usage);
+    enum err e = usage_put(tx, &c->run, c->attempt, c->usage);
     /* a first attempt has no artifacts of an earlier one to replace */
     if (e == OK && (c->artifacts_n > 0 || c->attempt > 0))
         e = artifact_put_all(tx, &c->run, c->artifacts, c->artifacts_n);

@@ -116,12 +116,13 @@ static void usage_values(struct db_value v[USAGE_PUT_LATE_SET_COUNT], const stru
     v[USAGE_PUT_LATE_SET_LOG_SIZE] = db_number(u->has_log ? u->log.size : 0);
 }
 
-enum err usage_put(struct db_tx *tx, const id *execution, const struct usage *u)
+enum err usage_put(struct db_tx *tx, const id *execution, int attempt, const struct usage *u)
 {
     struct db_value args[USAGE_PUT_SET_COUNT];
     usage_values(args, u);
     args[USAGE_PUT_SET_EXECUTION_ID] = db_id(execution);
-    enum err e = usage_discard_log(tx, &args[USAGE_PUT_SET_EXECUTION_ID], 1);
+    /* a first attempt has no log of an earlier one to replace */
+    enum err e = attempt > 0 ? usage_discard_log(tx, &args[USAGE_PUT_SET_EXECUTION_ID], 1) : OK;
     if (e == OK)
         e = db_run(tx->db, tx->ctx, SQL_USAGE_PUT, args, USAGE_PUT_SET_COUNT, NULL);
     blob_mark_used(tx, &u->log, u->has_log);

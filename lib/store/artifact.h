@@ -36,7 +36,7 @@ enum err artifact_get(struct db *db, void *ctx, const id *workspace, const id *e
 /* For the transaction that ends the run. Replaces the artifacts of an earlier attempt. */
 enum err artifact_put_all(struct db_tx *tx, const id *execution, const struct artifact *list,
                           size_t n) WARN_UNUSED;
-enum err usage_put(struct db_tx *tx, const id *execution, const struct usage *u) WARN_UNUSED;
+enum err usage_put(struct db_tx *tx, const id *execution, int attempt, const struct usage *u) WARN_UNUSED;
 /* Records usage and artifacts of a run that already ended in this attempt because it was stopped or exceeded
  * its deadline. Does nothing if the run ended otherwise, has another attempt by now, or was purged. Values
  * recorded before only grow. */
