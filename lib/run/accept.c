@@ -265,9 +265,11 @@ static enum err lock_parents(struct db_tx *tx, struct accept_batch *b)
             continue;
         bool ours = false;
         for (size_t r = 0; r < rows->count; r++) {
-            if (strcmp(db_str(rows, r, EXECUTION_PARENTS_LOCK_ID), entry->req->parent.id.text) == 0)
-                ours = db_int(rows, r, EXECUTION_PARENTS_LOCK_STATE) == STATE_RUNNING &&
-                       db_int(rows, r, EXECUTION_PARENTS_LOCK_ATTEMPT) == entry->req->parent.attempt;
+            if (strcmp(db_str(rows, r, EXECUTION_PARENTS_LOCK_ID), entry->req->parent.id.text) != 0)
+                continue;
+            ours = db_int(rows, r, EXECUTION_PARENTS_LOCK_STATE) == STATE_RUNNING &&
+                   db_int(rows, r, EXECUTION_PARENTS_LOCK_ATTEMPT) == entry->req->parent.attempt;
+            entry->parent_is_marked = db_int(rows, r, EXECUTION_PARENTS_LOCK_HAS_CHILDREN) != 0;
         }
         if (!ours)
             entry->answer->verdict = RUN_PARENT_GONE;

@@ -24,6 +24,8 @@ struct accept_entry {
     struct account *account;
     /* Of a child; NULL for a root. */
     struct accept_tree *tree;
+    /* Of a child: the row of its parent says already that it has children. */
+    bool parent_is_marked;
     /* The price list that prices the run, on the transaction's ctx; NULL: none. */
     const struct price_list *prices;
     int64_t cost;

@@ -152,12 +152,13 @@ static enum err insert_children(struct db_tx *tx, struct accept_batch *b)
 {
     struct db_value *values = talloc_array(tx->ctx, struct db_value, b->n * EXECUTION_CHILD_INSERT_SET_COUNT);
     struct db_value *parents = talloc_array(tx->ctx, struct db_value, b->n);
-    size_t rows = 0;
+    size_t rows = 0, parents_n = 0;
     for (size_t i = 0; i < b->n; i++) {
         const struct run_request *req = b->entries[i].req;
         if (!entry_is_new(&b->entries[i]) || run_request_is_root(req))
             continue;
-        parents[rows] = db_id(&req->parent.id); /* locked by lock_parents */
+        if (!b->entries[i].parent_is_marked)
+            parents[parents_n++] = db_id(&req->parent.id); /* locked by lock_parents */
         struct db_value *v = &values[EXECUTION_CHILD_INSERT_SET_COUNT * rows++];
         v[EXECUTION_CHILD_INSERT_SET_ROOT_ID] = db_id(&req->parent.root_id);
         v[EXECUTION_CHILD_INSERT_SET_CHILD_ID] = db_id(&req->execution_id);
@@ -166,7 +167,8 @@ static enum err insert_children(struct db_tx *tx, struct accept_batch *b)
         v[EXECUTION_CHILD_INSERT_SET_ITEM] = db_number(req->parent.item);
         v[EXECUTION_CHILD_INSERT_SET_TRY] = db_number(req->parent.try);
     }
-    enum err e = db_run_each(tx->db, tx->ctx, SQL_EXECUTION_MARK_PARENTS, NULL, 0, parents, 1, rows, NULL);
+    enum err e =
+        db_run_each(tx->db, tx->ctx, SQL_EXECUTION_MARK_PARENTS, NULL, 0, parents, 1, parents_n, NULL);
     if (e != OK)
         return e;
     return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_CHILD_INSERT, NULL, 0, values,
