@@ -130,12 +130,15 @@ enum err compiled_skills_find_within(struct compiled_skills *all, struct db *db,
     enum err e = skill_get_current_within(db, ctx, workspace, slug, text_max, row_r);
     if (e != OK)
         return e;
-    int64_t price = row_r->price;
+    int64_t price = row_r->price, catalog_version = row_r->catalog_version;
     struct cached_skill *s = compiled_cache_get(all->cache, &row_r->id, row_r->version);
     e = s ? usable(s, skill_r) : compile_within(all, row_r, bytes_left, skill_r);
-    if (e == OK)
-        (*skill_r)->row.price = price; /* the operator may have changed it; only this thread reads it */
-    return e;
+    if (e != OK)
+        return e;
+    /* the operator may have changed the price; only this thread reads both */
+    (*skill_r)->row.price = price;
+    (*skill_r)->row.catalog_version = catalog_version;
+    return OK;
 }
 
 enum err compiled_skills_find(struct compiled_skills *all, struct db *db, const id *workspace,

@@ -121,6 +121,7 @@ static void fill_skill_request(struct child_job *j, const struct skill *row)
     struct run_request *request = &j->request;
     request->responder_id = row->id;
     request->version = row->version;
+    request->catalog_version = row->catalog_version;
     request->price = row->price;
     request->credits_asked = row->credits;
     request->agentic = row->agentic;

@@ -21,6 +21,7 @@ static struct skill skill_from_row(const struct db_rows *rows, size_t i)
         .agentic = db_int(rows, i, SKILL_CURRENT_AGENTIC) != 0,
         .credits = db_int(rows, i, SKILL_CURRENT_CREDITS),
         .price = db_cell(rows, i, SKILL_CURRENT_PRICE)->is_null ? -1 : db_int(rows, i, SKILL_CURRENT_PRICE),
+        .catalog_version = db_int(rows, i, SKILL_CURRENT_RESPONDERS),
         .created_ms = db_int(rows, i, SKILL_CURRENT_CREATED_MS),
         .updated_ms = db_int(rows, i, SKILL_CURRENT_UPDATED_MS),
         .version_ms = db_int(rows, i, SKILL_CURRENT_VERSION_CREATED_MS),

@@ -20,6 +20,9 @@ struct skill {
     int64_t credits;
     /* The operator's price in micro-credits; -1: not set. */
     int64_t price;
+    /* Of skill_get_current: the account's catalog version, read together (lib/account/account.h). Otherwise
+     * 0. */
+    int64_t catalog_version;
     int64_t created_ms, updated_ms, version_ms;
     /* As written in the package. */
     const char *manifest;
