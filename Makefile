@@ -151,7 +151,7 @@ TOP_DOWN := $(call reverse,$(ROOMS))
 # build/rooms/ROOM/ROOM/*.h are links to the room's headers: the include path of one room shows that room alone
 SEE      := build/rooms
 GENDIR   := build/gen
-GEN      := $(GENDIR)/sql.h $(GENDIR)/lua.h $(GENDIR)/blobs.h $(GENDIR)/filters.h
+GEN      := $(GENDIR)/sql.h $(GENDIR)/lua.h $(GENDIR)/blobs.h $(GENDIR)/grants.h $(GENDIR)/filters.h
 HEADERS  := $(foreach r,$(ROOMS),$(wildcard $(call folder,$(r))/*.h))
 # the include path of a source depends on its folder: a room's own file, a room's test, or anything else
 uses      = $(if $(filter $(ROOMS),$(1)),$(1) $(USE.$(1)),$(if $(filter tests/unit/%,$(1)),$(call uses,$(1:tests/unit/%=%)),\
@@ -167,6 +167,7 @@ lib      = $(if $(or $(call sources,$(1)),$(GEN_OBJ.$(1))),$(B)/lib/$(1).a)
 GEN_OBJ.mariadb := $(B)/gen/sql.o
 GEN_OBJ.redis   := $(B)/gen/lua.o
 GEN_OBJ.base    := $(B)/gen/blobs.o
+GEN_OBJ.doctor  := $(B)/gen/grants.o
 GEN_OBJ.runner  := $(B)/gen/filters.o
 # the libraries of these rooms and of all that they use, top to bottom, as the linker wants them
 with_uses = $(sort $(1) $(foreach r,$(1),$(USE.$(r))))
@@ -207,6 +208,8 @@ $(GENDIR)/lua.h $(GENDIR)/lua.c &: scripts/embed $(GENDIR)/.list $(SCRIPTS_OF_RE
 	scripts/embed lua $(GENDIR)
 $(GENDIR)/blobs.h $(GENDIR)/blobs.c &: scripts/embed $(GENDIR)/.list $(DOCUMENTS)
 	scripts/embed blobs $(GENDIR)
+$(GENDIR)/grants.h $(GENDIR)/grants.c &: scripts/embed sql/grants.sql
+	scripts/embed grants $(GENDIR)
 
 $(GENDIR)/make-filters: runner/filters/main.c
 	@mkdir -p $(@D)
@@ -221,6 +224,7 @@ $(SEE)/.made: $(SEE)/.list
 	@$(foreach r,$(ROOMS),$(if $(wildcard $(call folder,$(r))/*.h),ln -s $(foreach h,$(wildcard $(call folder,$(r))/*.h),$(CURDIR)/$(h)) $(SEE)/$(r)/$(r)/;))
 	@ln -s $(CURDIR)/$(GENDIR)/sql.h $(SEE)/mariadb/mariadb/; ln -s $(CURDIR)/$(GENDIR)/lua.h $(SEE)/redis/redis/
 	@ln -s $(CURDIR)/$(GENDIR)/blobs.h $(SEE)/base/base/; ln -s $(CURDIR)/$(GENDIR)/filters.h $(SEE)/runner/runner/
+	@ln -s $(CURDIR)/$(GENDIR)/grants.h $(SEE)/doctor/doctor/
 	@mkdir -p $(SEE)/tests; ln -s $(CURDIR)/tests $(SEE)/tests/tests
 	@touch $@
 
@@ -229,6 +233,7 @@ $(SEE)/.made: $(SEE)/.list
 $(SEE)/mariadb/mariadb/sql.h: $(GENDIR)/sql.h | $(SEE)/.made ;
 $(SEE)/redis/redis/lua.h: $(GENDIR)/lua.h | $(SEE)/.made ;
 $(SEE)/base/base/blobs.h: $(GENDIR)/blobs.h | $(SEE)/.made ;
+$(SEE)/doctor/doctor/grants.h: $(GENDIR)/grants.h | $(SEE)/.made ;
 $(SEE)/runner/runner/filters.h: $(GENDIR)/filters.h | $(SEE)/.made ;
 
 $(B)/gen/%.o: $(GENDIR)/%.c

@@ -116,6 +116,8 @@ int cmd_doctor(struct cli *cli, int argc, char **argv)
         if (geteuid() == 0)
             doctor_look_at_nginx(cli->ctx, &facts);
     }
+    if (quick || facts.mariadb_answers)
+        doctor_look_at_rights(cli->ctx, &facts, program);
     struct doctor_finding *list;
     size_t n = doctor_judge(cli->ctx, &facts, &list);
     return print_findings(cli, list, n) == 0 ? CLI_DONE : CLI_FAILED;

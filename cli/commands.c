@@ -26,8 +26,8 @@ const struct command commands[] = {
      "--print prints a file that it would write, and does nothing"},
     {"doctor", NULL, cmd_doctor, "[--quick api|executor|stream]",
      "examines settings, files, kernel, nginx, certificates, MariaDB, Redis and executors, and says of each "
-     "finding what to do; exits with 1 if one is an error. --quick looks only at what one program needs on "
-     "this host to start, as its user"},
+     "finding what to do; exits with 1 if one is an error. --quick looks only at what one program needs to "
+     "start, as its user: on this host, and its rights in MariaDB"},
     {"executor", "list", cmd_executor_list, "",
      "lists the executor processes with host, pid, number of runs and last heartbeat"},
     {"migrate", NULL, cmd_migrate, "[--wait SECONDS] [--stop]",

@@ -3,6 +3,8 @@
 --   CREATE USER 'millrace_api'@'localhost' IDENTIFIED BY '…';
 -- No user but the administrators' may change tables, and none but the executor may read secrets (the API: their names). KILL of one's own
 -- connections, which settling a lost commit takes, needs no right.
+-- `millrace doctor` holds the rights of the programs' users against these (scripts/embed reads this file): each statement is
+-- GRANT RIGHT, RIGHT (COLUMN, …) ON TABLE TO 'millrace_PROGRAM'@'localhost'.
 
 -- Administrators: the `millrace` command.
 GRANT ALL PRIVILEGES ON * TO 'millrace_admin'@'localhost';

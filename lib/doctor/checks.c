@@ -393,6 +393,19 @@ static char *check_schema(void *ctx, const struct doctor_facts *f)
                            f->schema ? f->schema : "missing", f->schema_of_build);
 }
 
+static char *check_rights(void *ctx, const struct doctor_facts *f)
+{
+    char *lines = NULL;
+    for (size_t i = 0; i < f->rights_n; i++) {
+        const struct doctor_rights *r = &f->rights[i];
+        if (r->missing)
+            lines = add_line(ctx, lines,
+                             talloc_asprintf(ctx, "%s, the user of millrace-%s, lacks %s", r->user,
+                                             r->program, r->missing));
+    }
+    return lines;
+}
+
 static char *clock_differs(void *ctx, bool answers, int64_t ahead_ms, const char *server)
 {
     if (!answers || (ahead_ms >= -CLOCK_MAX_MS && ahead_ms <= CLOCK_MAX_MS))
@@ -577,6 +590,10 @@ static const struct {
     {"mariadb.clock", DOCTOR_ERROR, check_mariadb_clock, "let both hosts take their time from NTP"},
     {"mariadb.schema", DOCTOR_ERROR, check_schema,
      "run `millrace setup`, or `millrace migrate` and then grants.sql"},
+    {"mariadb.rights", DOCTOR_ERROR, check_rights,
+     "run `millrace setup`, or `millrace migrate` and then grants.sql as root of MariaDB: statements that "
+     "need "
+     "these rights fail, and requests with them"},
     {"galera.state", DOCTOR_ERROR, check_galera_state, "this node cannot write: see `millrace cluster show`"},
     {"galera.binlog_format", DOCTOR_ERROR, check_galera_format, "set binlog_format = ROW"},
     {"galera.flow_control", DOCTOR_WARNING, check_galera_flow, "find the node that applies slowly"},

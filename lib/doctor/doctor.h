@@ -32,6 +32,16 @@ struct doctor_certificate {
     bool is_readable;
 };
 
+/* What the user of a program lacks of the rights that sql/grants.sql gives it. */
+struct doctor_rights {
+    /* "api" */
+    const char *program;
+    /* as the settings name it */
+    const char *user;
+    /* NULL: nothing */
+    const char *missing;
+};
+
 /* "mariadb.max_connections" = "151": all values are texts, as the servers and the kernel give them. */
 struct doctor_value {
     const char *name, *value;
@@ -48,6 +58,9 @@ struct doctor_facts {
     size_t paths_n;
     struct doctor_certificate *certificates;
     size_t certificates_n;
+    /* of the programs whose users could sign in */
+    struct doctor_rights *rights;
+    size_t rights_n;
     /* newest migrations; NULL: unknown, or none */
     const char *schema, *schema_of_build;
     /* prepared statements that one connection may need */

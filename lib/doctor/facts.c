@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "blob/blob.h"
+#include "doctor/rights.h"
 #include "mariadb/migrate.h"
 
 static const char nginx_files[] = "/etc/millrace/nginx-server.d",
@@ -255,6 +256,41 @@ static void look_at_executors(void *ctx, struct doctor_facts *f, struct db *db)
         f->executors_alive += is_alive;
         f->executors_lost += !is_alive;
     }
+}
+
+static void look_at_rights_of(void *ctx, struct doctor_facts *f, const char *program, const char *user,
+                              const char *password_file)
+{
+    struct db_rows *rows;
+    struct rights have = {0};
+    if (*password_file && access(password_file, R_OK) != 0)
+        return;
+    const struct db_settings settings = {.socket = f->config->database.socket,
+                                         .name = f->config->database.name,
+                                         .user = user,
+                                         .password = config_password(ctx, password_file)};
+    struct db *db = settings.password ? db_new(ctx, &settings) : NULL;
+    if (!db || db_ping(db) != OK || db_run(db, ctx, SQL_DOCTOR_RIGHTS, NULL, 0, &rows) != OK) {
+        talloc_free(db);
+        return;
+    }
+    for (size_t i = 0; i < rows->count; i++)
+        rights_add(ctx, &have, db_str(rows, i, DOCTOR_RIGHTS_LINE), settings.name);
+    talloc_free(db);
+    f->rights = talloc_realloc(ctx, f->rights, struct doctor_rights, f->rights_n + 1);
+    f->rights[f->rights_n++] =
+        (struct doctor_rights){program, user, rights_missing(ctx, &have, program, grants, grants_count)};
+}
+
+void doctor_look_at_rights(void *ctx, struct doctor_facts *f, enum doctor_program program)
+{
+    const struct config *c = f->config;
+    if (program == DOCTOR_ALL || program == DOCTOR_API)
+        look_at_rights_of(ctx, f, "api", c->api.db_user, c->api.db_password_file);
+    if (program == DOCTOR_ALL || program == DOCTOR_EXECUTOR)
+        look_at_rights_of(ctx, f, "executor", c->executor.db_user, c->executor.db_password_file);
+    if (program == DOCTOR_ALL || program == DOCTOR_STREAM)
+        look_at_rights_of(ctx, f, "stream", c->stream.db_user, c->stream.db_password_file);
 }
 
 /* --- Redis --- */

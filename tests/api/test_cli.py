@@ -524,3 +524,76 @@ def test_doctor_names_what_is_wrong_with_the_servers(stack):
     assert {c for c in found if found[c] != healthy[c]} == {"mariadb.durability", "mariadb.max_allowed_packet", "redis.policy"}
     code, _, err = stack.cli("doctor", "--quick", "nginx", check=False)
     assert code == 2 and "api, executor or stream" in err
+
+
+def rights_found(stack, *args):
+    """The exit code of `millrace doctor`, and what it says of mariadb.rights (None: nothing is missing)."""
+    code, out, _ = stack.cli("doctor", *args, check=False)
+    return code, {f["check"]: f for f in json.loads(out)}["mariadb.rights"]["found"]
+
+
+@pytest.mark.parametrize("program, revoke, grant, missing", [
+    ("api", "REVOKE INSERT, UPDATE ON credit_sums FROM {}", "GRANT INSERT, UPDATE ON credit_sums TO {}", "INSERT on credit_sums, UPDATE on credit_sums"),
+    ("executor", "REVOKE UPDATE (room) ON credit_ledger FROM {}", "GRANT UPDATE (room) ON credit_ledger TO {}", "UPDATE (room) on credit_ledger"),
+    ("stream", "REVOKE SELECT ON events FROM {}", "GRANT SELECT ON events TO {}", "SELECT on events"),
+])
+def test_doctor_names_rights_that_a_program_lacks(stack, program, revoke, grant, missing):
+    user = f"'millrace_{program}'@'localhost'"
+    others = {"api", "executor", "stream"} - {program}
+    healthy, found = rights_found(stack, "--quick", program)
+    assert (healthy, found) == (0, None)
+    stack.sql(revoke.format(user))
+    try:
+        said = f"millrace_{program}, the user of millrace-{program}, lacks {missing}"
+        assert rights_found(stack, "--quick", program) == (1, said)
+        assert rights_found(stack) == (1, said)
+        for other in others:
+            assert rights_found(stack, "--quick", other) == (0, None)
+        assert "grants.sql" in subprocess.run([BIN / "millrace", "doctor", "--quick", program], env=stack.env, capture_output=True, text=True, timeout=60).stdout
+    finally:
+        stack.sql(grant.format(user))
+    assert rights_found(stack, "--quick", program) == (0, None)
+
+
+def test_doctor_knows_rights_from_elsewhere(stack, tmp_path):
+    """It asks the user whom the settings name, whatever its name is, and counts the rights of columns, the database, patterns and roles."""
+    database = stack.sql_one("SELECT DATABASE()")
+    (tmp_path / "password").write_text("p\n")
+    (tmp_path / "password").chmod(0o600)
+    ini = tmp_path / "m.ini"
+    ini.write_text(plain(stack, "config", "--dump").replace("db_user = millrace_executor", "db_user = elsewhere").replace(
+        f"{stack.dir}/secrets/millrace_executor", str(tmp_path / "password")))
+
+    def missing():
+        code, found = rights_found(stack, "--quick", "executor", "--config", ini)
+        assert code == int(found is not None)
+        return found
+    user = "'elsewhere'@'localhost'"
+    stack.sql(f"CREATE USER {user} IDENTIFIED BY 'p'; CREATE ROLE elsewhere_role")
+    try:
+        assert missing() is None, "it may not enter the database, and a user who cannot sign in keeps no program from starting"
+        stack.sql(f"GRANT SELECT (prefix) ON api_keys TO {user}")
+        assert missing().startswith("elsewhere, the user of millrace-executor, lacks ") and re.search(r" and \d+ more$", missing())
+        stack.sql(f"GRANT SELECT, INSERT, UPDATE ON `{database}`.* TO {user}")
+        assert "DELETE on " in missing() and "SELECT" not in missing() and "UPDATE" not in missing()
+        stack.sql(f"GRANT DELETE ON `{database[:-1]}%`.* TO elsewhere_role; GRANT elsewhere_role TO {user}")
+        assert "DELETE on " in missing(), "the role is not the user's default"
+        stack.sql(f"SET DEFAULT ROLE elsewhere_role FOR {user}")
+        assert missing() is None
+        stack.sql(f"DROP ROLE elsewhere_role; GRANT ALL PRIVILEGES ON *.* TO {user}")
+        assert missing() is None
+        # the rights of grants.sql alone, columns by name
+        stack.sql(f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {user}")
+        stack.sql((ROOT / "sql/grants.sql").read_text().replace("'millrace_executor'@", "'elsewhere'@"))
+        assert missing() is None
+    finally:
+        stack.sql(f"DROP USER {user}; DROP ROLE IF EXISTS elsewhere_role")
+
+
+def test_doctor_finds_no_missing_right_while_mariadb_is_away(stack):
+    stack.stop_server("mariadb")
+    try:
+        assert rights_found(stack, "--quick", "api") == (0, None)
+        assert rights_found(stack)[1] is None
+    finally:
+        stack.start_server("mariadb")

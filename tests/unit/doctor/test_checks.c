@@ -244,6 +244,20 @@ static void no_schema(struct patient *p)
 {
     p->facts.schema = NULL;
 }
+static void rights(struct patient *p, const char *missing)
+{
+    p->facts.rights = talloc_zero(p, struct doctor_rights);
+    *p->facts.rights = (struct doctor_rights){"api", "millrace_api", missing};
+    p->facts.rights_n = 1;
+}
+static void lacks_rights(struct patient *p)
+{
+    rights(p, "INSERT on accounts");
+}
+static void has_rights(struct patient *p)
+{
+    rights(p, NULL);
+}
 static void mariadb_ahead(struct patient *p)
 {
     p->facts.mariadb_ahead_ms = 501;
@@ -355,6 +369,8 @@ static const struct {
     {no_redis, "redis.answers"},
     {old_schema, "mariadb.schema"},
     {no_schema, "mariadb.schema"},
+    {lacks_rights, "mariadb.rights"},
+    {has_rights, ""},
     {mariadb_ahead, "mariadb.clock"},
     {mariadb_behind, "mariadb.clock"},
     {redis_ahead, "redis.clock"},
