@@ -76,7 +76,7 @@ static void on_children_looked_up(struct job *job)
                                     (enum failure_reason)db_int(j->rows, r, EXECUTOR_CHILDREN_FAILURE_REASON),
                                 .output = db_str(j->rows, r, EXECUTOR_CHILDREN_OUTPUT),
                                 .error = db_str(j->rows, r, EXECUTOR_CHILDREN_ERROR)};
-        if (one && state_is_terminal(end.state))
+        if (one && one->ended && state_is_terminal(end.state))
             end_watch(w, one, &end);
     }
     talloc_free(j);
