@@ -51,11 +51,13 @@ def history(stack):
               "INSERT INTO execution_usage (execution_id, log_sha256) SELECT id, REPEAT('y', 32) FROM executions LIMIT 5000; "
               "INSERT INTO execution_charges SELECT id, id, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, NULL FROM executions LIMIT 5000")
     stack.sql("INSERT INTO execution_retries SELECT id, id FROM executions")
+    stack.sql(f"INSERT INTO execution_failures SELECT workspace_id, id, responder_id, kind, 1, 'a', CRC32(id) % 200, 1 FROM executions "
+              f"WHERE workspace_id = '{workspace.id}'")
     newest = f"FROM executions WHERE workspace_id = '{workspace.id}' ORDER BY id DESC LIMIT 10000"
     stack.sql(f"INSERT INTO webhook_outbox (id, workspace_id, execution_id, event, at_ms, fanned, body) SELECT id, workspace_id, id, 2, 1, 1, '{{}}' {newest}; "
               "INSERT INTO webhook_deliveries (id, workspace_id, webhook_id, outbox_id, execution_id, lane_id, state, due_ms, created_ms) "
               f"SELECT id, workspace_id, responder_id, id, id, responder_id, IF(id LIKE '%0', 3, 2), 1, 1 {newest}")
-    stack.sql("ANALYZE TABLE execution_charges, execution_retries, webhook_outbox, webhook_deliveries, artifacts, execution_usage, executions, execution_tags, execution_children, execution_chats, credit_ledger, events, "
+    stack.sql("ANALYZE TABLE execution_charges, execution_retries, execution_failures, webhook_outbox, webhook_deliveries, artifacts, execution_usage, executions, execution_tags, execution_children, execution_chats, credit_ledger, events, "
               "execution_steps, idempotency_keys")
     return workspace.id, w, ids, message
 
@@ -142,8 +144,6 @@ def test_what_a_filter_compares_is_read_by_id(stack, history):
 def test_errors_read_the_newest_failures_only(stack, history):
     """No more than 10,000 short rows are read, and no row of an execution for a hash that does not match."""
     ws, w, _, _ = history
-    stack.sql(f"INSERT INTO execution_failures SELECT workspace_id, id, responder_id, kind, 1, 'a', CRC32(id) % 200, 1 FROM executions "
-              f"WHERE workspace_id = '{ws}'")
     read, scanned, _, n = cost(stack, bind("error_groups", ws, 101))
     assert n == 101 and scanned <= 2 * 10000 + 500 and read <= 2 * 10000 + 500, (read, scanned)
     read, scanned, sorted_, n = cost(stack, bind("failures_oldest", ws, 9999))
