@@ -6,7 +6,7 @@
 #include <talloc.h>
 
 #include "base/sort.h"
-#include "schedule/calendar.h"
+#include "schedule/zone.h"
 
 enum {
     SCOPES_OF_RUN = 4, /* all but tags */
@@ -167,7 +167,9 @@ static const struct account *account_of(const struct budget_subject *subjects, s
 /* A time zone that this host's database does not have any more counts as UTC. */
 static void begin_period(struct found *f, const char *timezone, int64_t now_ms)
 {
-    struct zone *zone = calendar_zone(NULL, timezone);
+    struct zone *zone = zone_open(NULL, timezone ? timezone : "UTC");
+    if (!zone)
+        zone = zone_open(NULL, "UTC");
     f->over = f->row.current;
     f->over_used = f->row.used;
     f->row.current = period_after(zone, f->row.period, f->row.current, now_ms);
