@@ -72,7 +72,8 @@ static uint64_t resident_kib(const char *status)
            proc_field(status, "\nVmSwap:");
 }
 
-/* The same of a process whose first thread has ended while others go on: only they show the memory. */
+/* The same for a process whose first thread has ended while others run: only the files of those threads show
+ * its memory. */
 static uint64_t kib_of_threads(int proc_fd, const char *pid)
 {
     char path[300], text[4096];

@@ -6,8 +6,8 @@
 #include "account/credits.h"
 #include "base/clock.h"
 #include "outbox/outbox.h"
+#include "schedule/calendar.h"
 #include "schedule/period.h"
-#include "schedule/zone.h"
 #include "json/json.h"
 
 /* --- rows --- */
@@ -164,9 +164,7 @@ static enum err begin_day(struct db_tx *tx, const struct alert_subject *a, const
                               db_number(a->alerts->spent)};
     int64_t days[ALERT_DAYS], first_ms;
     struct db_rows *rows;
-    struct zone *zone = zone_open(tx->ctx, timezone ? timezone : "UTC");
-    if (!zone)
-        zone = zone_open(tx->ctx, "UTC");
+    struct zone *zone = calendar_zone(tx->ctx, timezone);
     enum err e = a->alerts->until_ms > spend->since_ms
                      ? db_run(tx->db, tx->ctx, SQL_ALERT_DAY_INSERT, args, 3, NULL)
                      : OK;

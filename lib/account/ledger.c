@@ -72,8 +72,8 @@ enum err ledger_add_sums(struct db_tx *tx, struct day_sum *sums, size_t n)
                : e;
 }
 
-/* The parts of an entry that concerns several grants, each as a sum of its own. The entry counts once, for
- * the part with the lowest grant. Returns how many there are. */
+/* One sum for each grant that an entry concerns, if these are several. Only the sum of the lowest grant
+ * counts the entry. Returns the number of sums. */
 static size_t sum_parts(const struct ledger_owner *o, const struct ledger_entry *entry,
                         const struct day_sum *whole, struct day_sum *sums)
 {

@@ -12,25 +12,26 @@ struct numbering {
     uint64_t n;
 };
 
-/* The rows of one workspace stand together. */
-static enum err number_rows(struct db_tx *tx, const struct db_rows *rows, int64_t number)
+enum err ledger_numbers_write(struct db_tx *tx, const struct ledger_row_key *rows, size_t n, int64_t number)
 {
-    struct db_value *values = talloc_array(tx->ctx, struct db_value, rows->count);
-    id *ids = talloc_array(tx->ctx, id, rows->count);
+    struct db_value *ids = talloc_array(tx->ctx, struct db_value, n + 1);
     enum err e = OK;
-    for (size_t i = 0, n; e == OK && i < rows->count; i += n) {
-        id workspace = db_get_id(rows, i, LEDGER_UNNUMBERED_WORKSPACE_ID);
-        struct db_value head[] = {db_number(number), db_id(&workspace)};
-        for (n = 0; i + n < rows->count; n++) {
-            id of = db_get_id(rows, i + n, LEDGER_UNNUMBERED_WORKSPACE_ID);
-            if (!id_equal(&of, &workspace))
-                break;
-            ids[n] = db_get_id(rows, i + n, LEDGER_UNNUMBERED_ID);
-            values[n] = db_id(&ids[n]);
-        }
-        e = db_run_each(tx->db, tx->ctx, SQL_LEDGER_NUMBER, head, 2, values, 1, n, NULL);
+    for (size_t i = 0, same; e == OK && i < n; i += same) {
+        struct db_value head[] = {db_number(number), db_id(&rows[i].workspace_id)};
+        for (same = 0; i + same < n && id_equal(&rows[i + same].workspace_id, &rows[i].workspace_id); same++)
+            ids[same] = db_id(&rows[i + same].id);
+        e = db_run_each(tx->db, tx->ctx, SQL_LEDGER_NUMBER, head, 2, ids, 1, same, NULL);
     }
     return e;
+}
+
+static enum err number_rows(struct db_tx *tx, const struct db_rows *rows, int64_t number)
+{
+    struct ledger_row_key *list = talloc_array(tx->ctx, struct ledger_row_key, rows->count);
+    for (size_t i = 0; i < rows->count; i++)
+        list[i] = (struct ledger_row_key){db_get_id(rows, i, LEDGER_UNNUMBERED_WORKSPACE_ID),
+                                          db_get_id(rows, i, LEDGER_UNNUMBERED_ID)};
+    return ledger_numbers_write(tx, list, rows->count, number);
 }
 
 /* If it runs again after a COMMIT whose outcome is unknown, it finds the rows numbered. */

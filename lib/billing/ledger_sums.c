@@ -5,6 +5,7 @@
 
 #include "account/account.h"
 #include "base/failpoint.h"
+#include "billing/ledger_numbers.h"
 
 struct summing {
     struct account *accounts;
@@ -75,31 +76,16 @@ static enum err add_rows(struct db_tx *tx, struct summing *w)
     return ledger_add_sums(tx, sums, w->rows->count);
 }
 
-/* The rows of one workspace stand together. */
 static enum err mark_rows(struct db_tx *tx, struct summing *w)
 {
     const struct db_rows *rows = w->rows;
-    struct db_value *values = talloc_array(tx->ctx, struct db_value, rows->count + 1);
-    id *ids = talloc_array(tx->ctx, id, rows->count + 1);
-    enum err e = OK;
-    for (size_t i = 0; e == OK && i < rows->count;) {
-        id workspace = db_get_id(rows, i, LEDGER_UNSUMMED_WORKSPACE_ID), of = workspace;
-        struct db_value head[] = {db_number(LEDGER_NO_NUMBER), db_id(&workspace)};
-        size_t n = 0;
-        for (; i < rows->count; i++) {
-            of = db_get_id(rows, i, LEDGER_UNSUMMED_WORKSPACE_ID);
-            if (!id_equal(&of, &workspace))
-                break;
-            if (!begins_row(rows, i))
-                continue;
-            ids[n] = db_get_id(rows, i, LEDGER_UNSUMMED_ID);
-            values[n] = db_id(&ids[n]);
-            n++;
-        }
-        e = db_run_each(tx->db, tx->ctx, SQL_LEDGER_NUMBER, head, 2, values, 1, n, NULL);
-        w->n += n;
+    struct ledger_row_key *list = talloc_array(tx->ctx, struct ledger_row_key, rows->count);
+    for (size_t i = 0; i < rows->count; i++) {
+        if (begins_row(rows, i))
+            list[w->n++] = (struct ledger_row_key){db_get_id(rows, i, LEDGER_UNSUMMED_WORKSPACE_ID),
+                                                   db_get_id(rows, i, LEDGER_UNSUMMED_ID)};
     }
-    return e;
+    return ledger_numbers_write(tx, list, w->n, LEDGER_NO_NUMBER);
 }
 
 /* If it runs again after a COMMIT whose outcome is unknown, it finds the rows marked. */

@@ -6,9 +6,7 @@
 
 #include "mariadb/db.h"
 
-/* Rows of the ledger that one transaction adds. */
-enum { LEDGER_SUMS_ROWS = 200 };
-
-/* One transaction. *n_r: rows that were added; LEDGER_SUMS_ROWS: there may be more. Rows of accounts that
- * another transaction has locked are left for a later one, and so are those of frozen workspaces. */
+/* One transaction, of at most 200 rows (sql/queries/billing/ledger_unsummed.sql). *n_r: rows that were added;
+ * 0: there are no more. Rows of accounts that another transaction has locked are left for a later one, and so
+ * are those of frozen workspaces. */
 enum err ledger_sums_step(struct db *db, uint64_t *n_r) WARN_UNUSED;

@@ -108,8 +108,9 @@ static bool word_needs_no_escape(uint64_t word)
             zero_bytes(word ^ each_byte(127))) == 0;
 }
 
-/* Nearly all texts need no escape: they are looked at eight bytes at a time, the last eight of them perhaps
- * twice. False: `out` is to be written anew. */
+/* Copies a text without escapes, as nearly all are, eight bytes at a time; the last eight may overlap those
+ * before. False: a byte needs an escape or the text is shorter, and the caller must write `out` from its
+ * start. */
 static bool copy_plain(char *out, const char *text, size_t size)
 {
     uint64_t word;

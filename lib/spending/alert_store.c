@@ -6,8 +6,8 @@
 #include "account/credits.h"
 #include "account/grants.h"
 #include "deed/deed.h"
+#include "schedule/calendar.h"
 #include "schedule/period.h"
-#include "schedule/zone.h"
 
 static const char deed_name[] = "credits.alerts";
 
@@ -40,9 +40,7 @@ static const struct alert *find_stored(const struct alert_list *stored, const st
 
 static int64_t end_of_day(void *ctx, const char *timezone, int64_t now_ms)
 {
-    struct zone *zone = zone_open(ctx, timezone ? timezone : "UTC");
-    if (!zone)
-        zone = zone_open(ctx, "UTC");
+    struct zone *zone = calendar_zone(ctx, timezone);
     return period_at(zone, PERIOD_DAY, now_ms).end_ms;
 }
 

@@ -6,7 +6,7 @@
 #include <talloc.h>
 
 #include "base/sort.h"
-#include "schedule/zone.h"
+#include "schedule/calendar.h"
 
 enum {
     SCOPES_OF_RUN = 4, /* all but tags */
@@ -167,9 +167,7 @@ static const struct account *account_of(const struct budget_subject *subjects, s
 /* A time zone that this host's database does not have any more counts as UTC. */
 static void begin_period(struct found *f, const char *timezone, int64_t now_ms)
 {
-    struct zone *zone = zone_open(NULL, timezone ? timezone : "UTC");
-    if (!zone)
-        zone = zone_open(NULL, "UTC");
+    struct zone *zone = calendar_zone(NULL, timezone);
     f->over = f->row.current;
     f->over_used = f->row.used;
     f->row.current = period_after(zone, f->row.period, f->row.current, now_ms);

@@ -5,7 +5,7 @@
 
 #include "account/credits.h"
 #include "deed/deed.h"
-#include "schedule/zone.h"
+#include "schedule/calendar.h"
 
 const char *budget_level_name(const struct budget_row *b)
 {
@@ -31,18 +31,12 @@ const char *budget_read_target(void *ctx, enum budget_scope scope, const char *t
 
 /* --- reading --- */
 
-static struct zone *open_zone(void *ctx, const char *name)
-{
-    struct zone *zone = name ? zone_open(ctx, name) : NULL;
-    return zone ? zone : zone_open(ctx, "UTC");
-}
-
 /* What the row will be when the next run counts in it. */
 static void show_current_period(void *ctx, struct budget_row *b, const char *timezone, int64_t now_ms)
 {
     if (now_ms < b->current.end_ms)
         return;
-    b->current = period_after(open_zone(ctx, timezone), b->period, b->current, now_ms);
+    b->current = period_after(calendar_zone(ctx, timezone), b->period, b->current, now_ms);
     b->used = 0;
     b->told = 0;
 }
@@ -197,7 +191,7 @@ static enum err insert_budget(struct db_tx *tx, const struct account *a, const s
     if (e != OK)
         return e;
     struct period p =
-        period_at(open_zone(tx->ctx, db_str(rows, 0, BUDGET_TIMEZONE_TIMEZONE)), b->period, a->now_ms);
+        period_at(calendar_zone(tx->ctx, db_str(rows, 0, BUDGET_TIMEZONE_TIMEZONE)), b->period, a->now_ms);
     struct db_value v[BUDGET_INSERT_SET_COUNT] = {
         [BUDGET_INSERT_SET_ID] = db_id(&b->id),
         [BUDGET_INSERT_SET_WORKSPACE_ID] = workspace,

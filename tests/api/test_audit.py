@@ -50,7 +50,7 @@ def test_audit_of_an_undamaged_system_finds_nothing(stack, system, tmp_path):
     assert audit(stack, "--at-rest", "--acknowledged", ids) == {}
 
 
-# Rows of the ledger have a number that is not NULL, so that no executor adds them to its sums before they are mended.
+# Inserted rows of the ledger have a number: an executor would add rows without one (NULL) to the sums before the test removes them.
 # (check, SQL that does the damage, reported id, SQL that repairs it); {x} is an id of the system
 DAMAGE = [
     ("occurrence", f"INSERT INTO schedule_occurrences VALUES ('{{leaf}}', 1, '{{workspace}}', 1, 1, 0, '{NOBODY}', 1, 1)", "leaf",
