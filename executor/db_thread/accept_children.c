@@ -226,6 +226,7 @@ static bool accept_prepared_children(struct db_thread_ctx *thread_ctx, struct ch
     accept_batch(thread_ctx->db, thread_ctx->redis, scratch, requests, n, 0, answers);
     for (size_t i = 0; i < n; i++) {
         jobs[i]->answer = answers[i];
+        jobs[i]->request.parent.is_first = false;
         if (answers[i].verdict != RUN_ACCEPTED && answers[i].verdict != RUN_CHILD_EXISTS)
             jobs[i]->why = refusal_text(answers[i].verdict);
         decided = decided && (child_is_decided(jobs[i]) || child_is_busy(jobs[i]));

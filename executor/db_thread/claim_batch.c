@@ -608,13 +608,15 @@ enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_th
 
 /* --- a further execution of the transaction --- */
 
-/* True if an earlier execution, whose response to COMMIT was lost, had written the claim (and the first
+/* Whether an earlier execution, whose response to COMMIT was lost, had written the claim (and the first
  * commit, if that goes with it). */
-static bool claim_already_written(const struct claimed_run *c, const struct run *r, uint64_t executor_id)
+static enum err find_written_claim(struct db_tx *tx, const struct claimed_run *c, const struct run *r,
+                                   uint64_t executor_id, bool *written_r)
 {
     if (c->first_commit && !c->write_separately && c->first_commit->seq_after > 0)
-        return commit_already_written(c->first_commit, r, executor_id);
-    return run_is_ours(r, c->run.executor_id, c->run.attempt) && r->last_seq == c->run.last_seq;
+        return commit_find_written(tx, c->first_commit, r, executor_id, written_r);
+    *written_r = run_is_ours(r, c->run.executor_id, c->run.attempt) && r->last_seq == c->run.last_seq;
+    return OK;
 }
 
 /* The runs may have advanced on the loop since they were offered, and their rows were not locked between the
@@ -627,8 +629,13 @@ enum err claim_offered_runs_again(struct db_tx *tx, struct run_tx *run_tx,
     for (size_t i = 0; e == OK && i < claims->runs_n; i++) {
         struct claimed_run *c = &claims->runs[i];
         struct run *r = run_tx_find(run_tx, &c->run.id);
+        bool written = false;
         c->fenced = false;
-        if (r && tx->settling && claim_already_written(c, r, executor_id))
+        if (r && tx->settling)
+            e = find_written_claim(tx, c, r, executor_id, &written);
+        if (e != OK)
+            return e;
+        if (written)
             r->changed = true; /* an UPDATE makes this COMMIT flush the log before anybody acts on it */
         else if (r && run_is_claimable(r, c->run.attempt) && claim_batch_may_claim(claims)) {
             r->park_until_ms = c->run.park_until_ms;

@@ -6,13 +6,28 @@
 #include "base/clock.h"
 #include "run/waits.h"
 
-bool commit_already_written(const struct commit *c, const struct run *r, uint64_t executor_id)
+static enum err find_last_event(struct db_tx *tx, const struct commit *c, bool *found_r)
+{
+    const struct collected_event *last = &c->events[c->events_n - 1];
+    struct db_value args[] = {db_id(&c->run), db_number(c->seq_after)};
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_EVENT_AT, args, 2, &rows);
+    *found_r = e == OK && rows->count > 0 && db_int(rows, 0, EVENT_AT_TYPE) == last->type &&
+               db_int(rows, 0, EVENT_AT_AT_MS) == last->at_ms;
+    return e;
+}
+
+enum err commit_find_written(struct db_tx *tx, const struct commit *c, const struct run *r,
+                             uint64_t executor_id, bool *written_r)
 {
     enum run_state to = STATE_RUNNING;
+    *written_r = false;
     if (c->seq_after == 0 || r->last_seq < c->seq_after)
-        return false;
-    return c->has_move ? state_may(STATE_RUNNING, c->move.move, &to) && r->state == to
-                       : run_is_ours(r, executor_id, c->attempt);
+        return OK;
+    if (!c->has_move)
+        return run_is_ours(r, executor_id, c->attempt) ? find_last_event(tx, c, written_r) : OK;
+    *written_r = state_may(STATE_RUNNING, c->move.move, &to) && r->state == to;
+    return OK;
 }
 
 static enum err write_skill_result(struct db_tx *tx, const struct commit *c)
@@ -159,8 +174,14 @@ static int64_t ancestors_change(const struct db_tx *tx, const struct commit *c, 
 enum err write_commit(struct db_tx *tx, struct run_tx *run_tx, uint64_t executor_id, struct commit *c)
 {
     struct run *r = run_tx_find(run_tx, &c->run);
+    bool written = false;
+    enum err e = OK;
     c->fenced = false;
-    if (r && (tx->settling || c->outcome_uncertain) && commit_already_written(c, r, executor_id)) {
+    if (r && (tx->settling || c->outcome_uncertain))
+        e = commit_find_written(tx, c, r, executor_id, &written);
+    if (e != OK)
+        return e;
+    if (written) {
         r->changed = true; /* an UPDATE makes this COMMIT flush the log before anybody acts on the result */
         c->deadline_ms = r->deadline_ms;
         return OK;
@@ -175,7 +196,7 @@ enum err write_commit(struct db_tx *tx, struct run_tx *run_tx, uint64_t executor
     for (size_t i = 0; i < c->events_n; i++)
         run_event(run_tx, r, c->events[i].type, c->events[i].at_ms, c->events[i].data);
     int64_t extended_ms = 0;
-    enum err e = write_signal_ends(tx, c);
+    e = write_signal_ends(tx, c);
     if (e == OK && c->has_move)
         e = run_move(run_tx, r, &c->move);
     if (e == OK && c->park)

@@ -9,6 +9,8 @@
 enum err write_commit(struct db_tx *tx, struct run_tx *run_tx, uint64_t executor_id,
                       struct commit *c) WARN_UNUSED;
 
-/* True if an earlier execution of the transaction, whose response to COMMIT was lost, had written this
- * commit. A stop may have come in between: then the run is no longer ours, whatever was written. */
-bool commit_already_written(const struct commit *c, const struct run *r, uint64_t executor_id);
+/* Whether an earlier execution of the transaction, whose response to COMMIT was lost, had written this
+ * commit. A stop may have come in between: then the run is no longer ours, whatever was written. So may the
+ * acceptance of a child, whose event then has the number that this commit would have had. */
+enum err commit_find_written(struct db_tx *tx, const struct commit *c, const struct run *r,
+                             uint64_t executor_id, bool *written_r) WARN_UNUSED;

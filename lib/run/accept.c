@@ -245,7 +245,17 @@ static enum err check_stop_marks(struct db_tx *tx, struct accept_batch *b)
     return e;
 }
 
-static enum err lock_parents(struct db_tx *tx, struct accept_batch *b)
+static struct accept_parent *find_parent(struct accept_batch *b, const id *parent)
+{
+    for (size_t i = 0; i < b->parents_n; i++) {
+        if (id_equal(&b->parents[i].id, parent))
+            return &b->parents[i];
+    }
+    return NULL;
+}
+
+/* A parent that no longer exists has no entry in the list. */
+static enum err read_parents(struct db_tx *tx, struct accept_batch *b)
 {
     struct db_value values[ACCEPT_BATCH_MAX];
     id parents[ACCEPT_BATCH_MAX];
@@ -259,23 +269,38 @@ static enum err lock_parents(struct db_tx *tx, struct accept_batch *b)
         values[i] = db_id(&parents[i]);
     struct db_rows *rows;
     enum err e = db_run_each(tx->db, tx->ctx, SQL_EXECUTION_PARENTS_LOCK, NULL, 0, values, 1, n, &rows);
+    b->parents = talloc_zero_array(b->publish_ctx, struct accept_parent, n + 1);
+    for (size_t r = 0; e == OK && r < rows->count; r++)
+        b->parents[b->parents_n++] = (struct accept_parent){
+            .id = db_get_id(rows, r, EXECUTION_PARENTS_LOCK_ID),
+            .state = (enum run_state)db_int(rows, r, EXECUTION_PARENTS_LOCK_STATE),
+            .attempt = (int)db_int(rows, r, EXECUTION_PARENTS_LOCK_ATTEMPT),
+            .last_seq = (int)db_int(rows, r, EXECUTION_PARENTS_LOCK_LAST_SEQ),
+            .is_marked = db_int(rows, r, EXECUTION_PARENTS_LOCK_HAS_CHILDREN) != 0,
+        };
+    return e;
+}
+
+static enum err check_parent(struct db_tx *tx, struct accept_batch *b, struct accept_entry *entry)
+{
+    const struct run_request *req = entry->req;
+    const struct accept_parent *parent = entry->parent = find_parent(b, &req->parent.id);
+    if (!parent || parent->state != STATE_RUNNING || parent->attempt != req->parent.attempt) {
+        entry->answer->verdict = RUN_PARENT_GONE;
+        return OK;
+    }
+    enum err e = req->parent.is_first && !tx->settling ? OK : find_child(tx, entry);
+    if (e == OK && entry_is_undecided(entry) && req->parent.depth + 1 >= TREE_DEPTH_MAX)
+        entry->answer->verdict = RUN_TREE_LIMIT;
+    return e;
+}
+
+static enum err lock_parents(struct db_tx *tx, struct accept_batch *b)
+{
+    enum err e = read_parents(tx, b);
     for (size_t i = 0; e == OK && i < b->n; i++) {
-        struct accept_entry *entry = &b->entries[i];
-        if (!entry_is_undecided(entry) || run_request_is_root(entry->req))
-            continue;
-        bool ours = false;
-        for (size_t r = 0; r < rows->count; r++) {
-            if (strcmp(db_str(rows, r, EXECUTION_PARENTS_LOCK_ID), entry->req->parent.id.text) != 0)
-                continue;
-            ours = db_int(rows, r, EXECUTION_PARENTS_LOCK_STATE) == STATE_RUNNING &&
-                   db_int(rows, r, EXECUTION_PARENTS_LOCK_ATTEMPT) == entry->req->parent.attempt;
-            entry->parent_is_marked = db_int(rows, r, EXECUTION_PARENTS_LOCK_HAS_CHILDREN) != 0;
-        }
-        if (!ours)
-            entry->answer->verdict = RUN_PARENT_GONE;
-        else if ((e = find_child(tx, entry)) == OK && entry_is_undecided(entry) &&
-                 entry->req->parent.depth + 1 >= TREE_DEPTH_MAX)
-            entry->answer->verdict = RUN_TREE_LIMIT;
+        if (entry_is_undecided(&b->entries[i]) && !run_request_is_root(b->entries[i].req))
+            e = check_parent(tx, b, &b->entries[i]);
     }
     if (e == OK)
         e = check_stop_marks(tx, b);
@@ -332,6 +357,8 @@ static void reset_batch(struct accept_batch *b)
 {
     talloc_free_children(b->publish_ctx);
     b->budgets = NULL;
+    b->parents = NULL;
+    b->parents_n = 0;
     for (size_t i = 0; i < b->n; i++) {
         struct accept_entry *entry = &b->entries[i];
         *entry->answer = (struct run_answer){.execution_id = entry->req->execution_id,
@@ -340,6 +367,8 @@ static void reset_batch(struct accept_batch *b)
         entry->unsettled = false;
         entry->account = NULL;
         entry->tree = NULL;
+        entry->parent = NULL;
+        entry->parent_seq = 0;
         entry->prices = NULL;
         memset(&entry->schedule, 0, sizeof entry->schedule);
     }

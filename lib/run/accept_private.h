@@ -17,6 +17,21 @@ struct accept_tree {
     bool changed;
 };
 
+/* A run that gets children in this batch. Its row is locked. */
+struct accept_parent {
+    id id;
+    enum run_state state;
+    int attempt;
+    /* Of its events, including those that this batch has added so far. */
+    int last_seq;
+    /* Events that this batch adds. */
+    int events_n;
+    /* Its row says that it has children. */
+    bool is_marked;
+    /* It has got a child here. */
+    bool changed;
+};
+
 /* One run of a batch. An answer's verdict of 0 means: not decided yet. */
 struct accept_entry {
     const struct run_request *req;
@@ -24,8 +39,10 @@ struct accept_entry {
     struct account *account;
     /* Of a child; NULL for a root. */
     struct accept_tree *tree;
-    /* Of a child: the row of its parent says already that it has children. */
-    bool parent_is_marked;
+    /* Of a child; NULL for a root. */
+    struct accept_parent *parent;
+    /* The number of the event that the parent gets; 0: none. */
+    int parent_seq;
     /* The price list that prices the run, on the transaction's ctx; NULL: none. */
     const struct price_list *prices;
     int64_t cost;
@@ -59,6 +76,11 @@ struct accept_batch {
     /* On the transaction's ctx. */
     struct accept_tree *trees;
     size_t trees_n;
+    /* On publish_ctx. */
+    struct accept_parent *parents;
+    size_t parents_n;
+    /* Wall time of the events that parents get. */
+    int64_t started_ms;
     /* What the entries match, in their order; NULL: no workspace of the batch has budgets. */
     struct budget_set *budgets;
     /* The last attempt of the transaction looked up what an earlier COMMIT had left. */
@@ -108,7 +130,7 @@ enum err accept_read_budgets(struct db_tx *tx, struct accept_batch *b) WARN_UNUS
 /* Writes their counters, and tells the workspaces which levels were crossed. */
 enum err accept_write_budgets(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
 
-/* The data of the first event, on ctx; NULL: none. */
+/* The data of the run's first event, on ctx; NULL: none. */
 const char *accept_queued_data(void *ctx, const struct run_request *req);
 
 /* Writes all rows of the new entries, under their accounts' locks. */

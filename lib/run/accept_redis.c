@@ -122,6 +122,18 @@ static void publish_queued(struct redis *redis, void *ctx, const struct run_requ
     redis_queue(redis, publish, 3);
 }
 
+static void publish_started(struct redis *redis, void *ctx, const struct accept_entry *entry,
+                            int64_t started_ms)
+{
+    const struct run_request *req = entry->req;
+    const char *data = talloc_strndup(ctx, req->parent.started.at, req->parent.started.size);
+    char *event =
+        event_json_make(ctx, &req->parent.id, entry->parent_seq, EVENT_CHILD_STARTED, started_ms, data);
+    struct redis_arg publish[] = {redis_text("PUBLISH"), redis_channel_events(ctx, &req->parent.id),
+                                  redis_text(event)};
+    redis_queue(redis, publish, 3);
+}
+
 void accept_publish(struct redis *redis, struct accept_batch *b)
 {
     void *scratch = talloc_new(b->ctx);
@@ -141,6 +153,8 @@ void accept_publish(struct redis *redis, struct accept_batch *b)
     for (size_t i = 0; i < b->n; i++) {
         if (b->entries[i].answer->verdict == RUN_ACCEPTED && !b->entries[i].req->is_item)
             publish_queued(redis, scratch, b->entries[i].req);
+        if (b->entries[i].parent_seq > 0)
+            publish_started(redis, scratch, &b->entries[i], b->started_ms);
     }
     redis_flush(redis);
     talloc_free(scratch);

@@ -102,19 +102,33 @@ const char *accept_queued_data(void *ctx, const struct run_request *req)
     return json_text(data, NULL);
 }
 
-static enum err insert_first_events(struct db_tx *tx, struct accept_batch *b)
+/* The first event of each run, and those of the parents. */
+static enum err insert_events(struct db_tx *tx, struct accept_batch *b)
 {
-    struct db_value *values = talloc_array(tx->ctx, struct db_value, b->n * EVENT_INSERT_SET_COUNT);
+    struct db_value *values = talloc_array(tx->ctx, struct db_value, 2 * b->n * EVENT_INSERT_SET_COUNT);
     size_t rows = 0;
+    b->started_ms = clock_wall_ms();
     for (size_t i = 0; i < b->n; i++) {
-        if (!entry_is_new(&b->entries[i]))
+        struct accept_entry *entry = &b->entries[i];
+        const struct run_request *req = entry->req;
+        if (!entry_is_new(entry))
             continue;
         struct db_value *v = &values[EVENT_INSERT_SET_COUNT * rows++];
-        v[EVENT_INSERT_SET_EXECUTION_ID] = db_id(&b->entries[i].req->execution_id);
+        v[EVENT_INSERT_SET_EXECUTION_ID] = db_id(&req->execution_id);
         v[EVENT_INSERT_SET_SEQ] = db_number(1);
         v[EVENT_INSERT_SET_TYPE] = db_number(EVENT_QUEUED);
-        v[EVENT_INSERT_SET_AT_MS] = db_number(id_ms(&b->entries[i].req->execution_id));
-        v[EVENT_INSERT_SET_DATA] = db_text(accept_queued_data(tx->ctx, b->entries[i].req));
+        v[EVENT_INSERT_SET_AT_MS] = db_number(id_ms(&req->execution_id));
+        v[EVENT_INSERT_SET_DATA] = db_text(accept_queued_data(tx->ctx, req));
+        if (!entry->parent || !req->parent.started.at)
+            continue;
+        entry->parent->events_n++;
+        entry->parent_seq = ++entry->parent->last_seq;
+        v = &values[EVENT_INSERT_SET_COUNT * rows++];
+        v[EVENT_INSERT_SET_EXECUTION_ID] = db_id(&req->parent.id);
+        v[EVENT_INSERT_SET_SEQ] = db_number(entry->parent_seq);
+        v[EVENT_INSERT_SET_TYPE] = db_number(EVENT_CHILD_STARTED);
+        v[EVENT_INSERT_SET_AT_MS] = db_number(b->started_ms);
+        v[EVENT_INSERT_SET_DATA] = span_value_or_null(req->parent.started);
     }
     return db_run_each(tx->db, tx->ctx, SQL_EVENT_INSERT, NULL, 0, values, EVENT_INSERT_SET_COUNT, rows,
                        NULL);
@@ -148,17 +162,37 @@ static enum err insert_times(struct db_tx *tx, struct accept_batch *b)
                    : e;
 }
 
+/* One statement for the parents that get as many events: most get one. */
+static enum err write_parents(struct db_tx *tx, struct accept_batch *b)
+{
+    struct db_value *ids = talloc_array(tx->ctx, struct db_value, b->parents_n + 1);
+    enum err e = OK;
+    for (size_t i = 0; e == OK && i < b->parents_n; i++) {
+        const struct accept_parent *first = &b->parents[i];
+        struct db_value events_n = db_number(first->events_n);
+        size_t n = 0;
+        for (size_t k = i; k < b->parents_n; k++) {
+            struct accept_parent *p = &b->parents[k];
+            if (!p->changed || p->events_n != first->events_n)
+                continue;
+            ids[n++] = db_id(&p->id);
+            p->changed = false;
+        }
+        e = db_run_each(tx->db, tx->ctx, SQL_EXECUTION_MARK_PARENTS, &events_n, 1, ids, 1, n, NULL);
+    }
+    return e;
+}
+
 static enum err insert_children(struct db_tx *tx, struct accept_batch *b)
 {
     struct db_value *values = talloc_array(tx->ctx, struct db_value, b->n * EXECUTION_CHILD_INSERT_SET_COUNT);
-    struct db_value *parents = talloc_array(tx->ctx, struct db_value, b->n);
-    size_t rows = 0, parents_n = 0;
+    size_t rows = 0;
     for (size_t i = 0; i < b->n; i++) {
         const struct run_request *req = b->entries[i].req;
         if (!entry_is_new(&b->entries[i]) || run_request_is_root(req))
             continue;
-        if (!b->entries[i].parent_is_marked)
-            parents[parents_n++] = db_id(&req->parent.id); /* locked by lock_parents */
+        struct accept_parent *parent = b->entries[i].parent;
+        parent->changed = parent->changed || !parent->is_marked || parent->events_n > 0;
         struct db_value *v = &values[EXECUTION_CHILD_INSERT_SET_COUNT * rows++];
         v[EXECUTION_CHILD_INSERT_SET_ROOT_ID] = db_id(&req->parent.root_id);
         v[EXECUTION_CHILD_INSERT_SET_CHILD_ID] = db_id(&req->execution_id);
@@ -167,12 +201,10 @@ static enum err insert_children(struct db_tx *tx, struct accept_batch *b)
         v[EXECUTION_CHILD_INSERT_SET_ITEM] = db_number(req->parent.item);
         v[EXECUTION_CHILD_INSERT_SET_TRY] = db_number(req->parent.try);
     }
-    enum err e =
-        db_run_each(tx->db, tx->ctx, SQL_EXECUTION_MARK_PARENTS, NULL, 0, parents, 1, parents_n, NULL);
-    if (e != OK)
-        return e;
-    return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_CHILD_INSERT, NULL, 0, values,
-                       EXECUTION_CHILD_INSERT_SET_COUNT, rows, NULL);
+    enum err e = write_parents(tx, b);
+    return e == OK ? db_run_each(tx->db, tx->ctx, SQL_EXECUTION_CHILD_INSERT, NULL, 0, values,
+                                 EXECUTION_CHILD_INSERT_SET_COUNT, rows, NULL)
+                   : e;
 }
 
 /* Before any row is inserted: these executions are older than those of the batch. */
@@ -309,7 +341,7 @@ enum err accept_insert(struct db_tx *tx, struct accept_batch *b)
     if (e == OK)
         e = insert_executions(tx, b);
     if (e == OK)
-        e = insert_first_events(tx, b);
+        e = insert_events(tx, b);
     if (e == OK)
         e = insert_debits(tx, b);
     if (e == OK)

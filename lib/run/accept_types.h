@@ -64,6 +64,11 @@ struct run_request {
         /* Of the parent. */
         int depth;
         int64_t deadline_ms;
+        /* JSON object: the data of the event execution.child_started that the parent gets in the transaction
+         * which accepts the child. Absent: none. */
+        struct span started;
+        /* No transaction has tried to start this (step, item, try) before. */
+        bool is_first;
     } parent;
 
     /* Of a run that a schedule starts; schedule_id is unset for any other. */

@@ -1,10 +1,8 @@
 #include "executor/run/model/tools.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <talloc.h>
 
-#include "base/clock.h"
 #include "executor/db_thread/accept_children.h"
 #include "executor/run/child_watch.h"
 
@@ -82,13 +80,6 @@ void tool_calls_add_results(const struct tool_calls *t, struct conversation *c)
 
 /* --- children --- */
 
-static void add_child_started_event(struct tool_call_run *u)
-{
-    char data[160];
-    snprintf(data, sizeof data, "{\"execution_id\":\"%s\",\"step_index\":%d}", u->child.text, u->all->round);
-    commit_add_event(run_pending_commit(u->all->run), EVENT_CHILD_STARTED, clock_wall_ms(), data);
-}
-
 static void on_tool_accepted(struct job *job)
 {
     struct child_job *j = (struct child_job *)job;
@@ -106,8 +97,6 @@ static void on_tool_accepted(struct job *job)
     if (accepted) {
         u->child = j->answer.execution_id;
         t->run->may_have_children = true; /* the end of this run stops the child, too */
-        if (verdict == RUN_ACCEPTED)
-            add_child_started_event(u);
         child_watch_add(t->run->exec->child_watch, &u->child, on_tool_ended, u);
         run_flush(t->run);
     } else if (verdict == RUN_INSUFFICIENT_CREDITS) {
@@ -145,6 +134,10 @@ static void start_tool_child(struct tool_call_run *u, const char *slug, const ch
     request->parent.deadline_ms = run->row.deadline_ms;
     const struct trace_key key = {.span = TRACE_SPAN_RUN};
     run_trace_child(&run->trace, key, j, &request->trace, &request->trace_state);
+    request->parent.started =
+        span_text(talloc_asprintf(j, "{\"execution_id\":\"%s\",\"step_index\":%d}",
+                                  request->execution_id.text, request->parent.step));
+    request->parent.is_first = run->row.attempt == 0;
     request->input = span_text(talloc_strdup(j, arguments));
     request->first_response.status = 201;
     j->job = (struct job){.kind = JOB_ACCEPT_CHILD, .done = on_tool_accepted, .arg = u};

@@ -1,10 +1,8 @@
 /* Step types `workflow` and `skill`: a child execution. It is accepted like any other run. A resumed run
  * finds it again by (run, step, item, try). The parent waits for it without a slot. */
-#include <stdio.h>
 #include <string.h>
 #include <talloc.h>
 
-#include "base/clock.h"
 #include "executor/db_thread/accept_children.h"
 #include "executor/run/child_watch.h"
 #include "executor/run/workflow/action.h"
@@ -111,14 +109,6 @@ static void stop_child(struct executor *exec, const id *workspace, const id *chi
 
 /* --- starting the child --- */
 
-static void add_child_started_event(struct action *a, const id *child)
-{
-    char data[256];
-    snprintf(data, sizeof data, "{\"execution_id\":\"%s\",\"step_index\":%zu,\"step\":\"%s\"}", child->text,
-             a->step->index, a->step->name);
-    commit_add_event(run_pending_commit(a->run), EVENT_CHILD_STARTED, clock_wall_ms(), data);
-}
-
 static void on_child_accepted(struct job *job)
 {
     struct child_job *j = (struct child_job *)job;
@@ -137,8 +127,6 @@ static void on_child_accepted(struct job *job)
         child_watch_forget(a->run->exec->child_watch, &j->request.execution_id);
     if (accepted) {
         s->child = j->answer.execution_id;
-        if (verdict == RUN_ACCEPTED)
-            add_child_started_event(a, &s->child);
         child_watch_add(a->run->exec->child_watch, &s->child, on_child_end, s);
         if (a->resumed)
             action_start_timeout(a);
@@ -181,6 +169,11 @@ static void fill_child_request(struct child_job *j, const struct action *a, json
     request->parent.depth = run->row.depth;
     request->parent.deadline_ms = run->row.deadline_ms;
     run_trace_child(&run->trace, action_trace_key(a), j, &request->trace, &request->trace_state);
+    const char *started =
+        talloc_asprintf(j, "{\"execution_id\":\"%s\",\"step_index\":%zu,\"step\":\"%s\"}",
+                        request->execution_id.text, a->step->index, a->step->name);
+    request->parent.started = span_text(started);
+    request->parent.is_first = run->row.attempt == 0;
     request->input = (struct span){.at = talloc_strndup(j, text, size), .size = size};
     request->first_response.status = a->step->type == STEP_TYPE_WORKFLOW ? 202 : 201;
 }

@@ -1,1 +1,1 @@
-SELECT id, state, attempt, has_children FROM executions WHERE id IN ([[?]]) ORDER BY id FOR UPDATE
+SELECT id, state, attempt, last_seq, has_children FROM executions WHERE id IN ([[?]]) ORDER BY id FOR UPDATE

@@ -1,0 +1,1 @@
+SELECT type, at_ms FROM events WHERE execution_id = ? AND seq = ?
