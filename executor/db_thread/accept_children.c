@@ -45,13 +45,15 @@ static enum err find_earlier_child(struct db_thread_ctx *thread_ctx, struct chil
     return e;
 }
 
-/* ERR_RETRY: the compute thread has the child now. */
+/* ERR_RETRY: the compute thread has the child now, or would have to, but the child belongs to a commit. */
 static enum err check_child_inputs(struct db_thread_ctx *thread_ctx, struct child_job *j,
                                    const struct child_schema *by)
 {
     struct child_check *check = &j->check;
     bool known = check->version == by->version && id_equal(&check->responder, &by->responder);
     if (!known && !child_check_now(j, by)) {
+        if (j->joins)
+            return ERR_RETRY;
         j->is_out = true;
         child_check_submit(thread_ctx->checks, j, by);
         return ERR_RETRY;
@@ -68,16 +70,18 @@ static enum err load_child_program(struct db_thread_ctx *thread_ctx, struct chil
     const struct run_request *req = &j->request;
     struct compile_source source = {
         .workspace_id = req->workspace_id, .responder = req->responder_id, .version = req->version};
-    j->is_out = compile_wait(thread_ctx->compiling, &req->responder_id, req->version, &j->job);
-    if (j->is_out)
+    struct job *waiting = j->joins ? NULL : &j->job;
+    if (compile_wait(thread_ctx->compiling, &req->responder_id, req->version, waiting)) {
+        j->is_out = waiting != NULL;
         return ERR_RETRY;
+    }
     void *scratch = talloc_new(NULL);
     enum err e = compiled_programs_get_within(thread_ctx->programs, thread_ctx->db, scratch,
                                               &req->responder_id, req->version, INT64_MAX, compile_left,
                                               program_r, &source.program, &source.program_size);
     if (e == ERR_LIMIT) {
-        compile_for_job(thread_ctx, &source, &j->job);
-        j->is_out = true;
+        compile_for_job(thread_ctx, &source, waiting);
+        j->is_out = waiting != NULL;
         e = ERR_RETRY;
     }
     talloc_free(scratch);
@@ -140,8 +144,9 @@ static enum err find_child_skill(struct db_thread_ctx *thread_ctx, struct child_
     if (e == ERR_NOT_FOUND)
         j->why = talloc_asprintf(j, "the workspace has no skill %s", j->slug);
     if (e == ERR_LIMIT) {
-        e = compile_skill_for_job(thread_ctx, &j->request.workspace_id, &row, &j->job);
-        j->is_out = e == OK;
+        struct job *waiting = j->joins ? NULL : &j->job;
+        e = compile_skill_for_job(thread_ctx, &j->request.workspace_id, &row, waiting);
+        j->is_out = e == OK && waiting;
         e = e == OK ? ERR_RETRY : e;
     }
     talloc_free(scratch);
@@ -214,49 +219,57 @@ bool child_is_busy(const struct child_job *j)
     return j->answer.verdict == RUN_ACCOUNT_BUSY;
 }
 
-/* Accepts children whose requests are complete. False: at least one is not decided. */
-static bool accept_prepared_children(struct db_thread_ctx *thread_ctx, struct child_job **jobs, size_t n)
+bool child_is_held_up(const struct child_job *j)
 {
-    const struct run_request *requests[ACCEPT_GROUP_MAX];
-    struct run_answer answers[ACCEPT_GROUP_MAX];
-    void *scratch = talloc_new(NULL);
-    bool decided = true;
-    for (size_t i = 0; i < n; i++)
-        requests[i] = &jobs[i]->request;
-    accept_batch(thread_ctx->db, thread_ctx->redis, scratch, requests, n, 0, answers);
-    for (size_t i = 0; i < n; i++) {
-        jobs[i]->answer = answers[i];
-        jobs[i]->request.parent.is_first = false;
-        if (answers[i].verdict != RUN_ACCEPTED && answers[i].verdict != RUN_CHILD_EXISTS)
-            jobs[i]->why = refusal_text(answers[i].verdict);
-        decided = decided && (child_is_decided(jobs[i]) || child_is_busy(jobs[i]));
-    }
-    talloc_free(scratch);
-    return decided;
+    return j->answer.verdict == RUN_UNAVAILABLE || j->answer.verdict == RUN_UNCERTAIN;
 }
 
-bool accept_children(struct db_thread_ctx *thread_ctx, struct child_job **jobs, size_t *n)
+size_t prepare_children(struct db_thread_ctx *thread_ctx, struct child_job *const *jobs, size_t n)
 {
-    struct child_job *prepared[ACCEPT_GROUP_MAX];
-    size_t prepared_n = 0;
-    size_t count = *n;
-    bool decided = true;
     size_t compile_left = COMPUTE_INLINE_MAX;
     int64_t until_us = clock_boot_us() + PREPARE_US;
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0 && clock_boot_us() > until_us) {
-            *n = i;
-            break;
-        }
-        /* Only the account was missing: the request is still complete, and validating it again would cost. */
-        enum err e = child_is_busy(jobs[i]) ? OK : prepare_child(thread_ctx, jobs[i], &compile_left);
-        if (jobs[i]->is_out)
+    for (size_t i = 0; i < n; i++) {
+        struct child_job *j = jobs[i];
+        if (i > 0 && clock_boot_us() > until_us)
+            return i;
+        j->is_ready = child_is_busy(j); /* the request is still complete, and validating it again would cost */
+        if (j->is_ready)
+            continue;
+        enum err e = prepare_child(thread_ctx, j, &compile_left);
+        if (j->is_out)
             continue;
         if (err_is_transient(e))
-            jobs[i]->answer.verdict = RUN_UNAVAILABLE;
-        decided = decided && !err_is_transient(e);
-        if (e == OK && (jobs[i]->answer.verdict == 0 || child_is_busy(jobs[i])))
-            prepared[prepared_n++] = jobs[i];
+            j->answer.verdict = RUN_UNAVAILABLE;
+        j->is_ready = e == OK && j->answer.verdict == 0;
     }
-    return (prepared_n == 0 || accept_prepared_children(thread_ctx, prepared, prepared_n)) && decided;
+    return n;
+}
+
+void child_take_answer(struct child_job *j, const struct run_answer *answer)
+{
+    j->answer = *answer;
+    j->request.parent.is_first = false;
+    if (answer->verdict != RUN_ACCEPTED && answer->verdict != RUN_CHILD_EXISTS)
+        j->why = refusal_text(answer->verdict);
+}
+
+void accept_children(struct db_thread_ctx *thread_ctx, struct child_job *const *jobs, size_t n)
+{
+    struct child_job *ready[ACCEPT_GROUP_MAX];
+    const struct run_request *requests[ACCEPT_GROUP_MAX];
+    struct run_answer answers[ACCEPT_GROUP_MAX];
+    size_t ready_n = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!jobs[i]->is_ready)
+            continue;
+        requests[ready_n] = &jobs[i]->request;
+        ready[ready_n++] = jobs[i];
+    }
+    if (ready_n == 0)
+        return;
+    void *scratch = talloc_new(NULL);
+    accept_batch(thread_ctx->db, thread_ctx->redis, scratch, requests, ready_n, 0, answers);
+    for (size_t i = 0; i < ready_n; i++)
+        child_take_answer(ready[i], &answers[i]);
+    talloc_free(scratch);
 }

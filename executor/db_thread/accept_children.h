@@ -8,11 +8,17 @@
 
 #include "executor/db_thread/child_job.h"
 
-/* False: submit the job again, because a server was unreachable or the workflow has a new version. */
+/* False: try again, because a server was unreachable or the workflow has a new version. */
 bool child_is_decided(const struct child_job *j);
+/* Not decided because MariaDB was unreachable. */
+bool child_is_held_up(const struct child_job *j);
 /* Not decided because another transaction has locked the workspace's account. */
 bool child_is_busy(const struct child_job *j);
-/* Accepts the first *n children, fewer if loading and validating them takes more than 5 ms; *n is then the
- * number of those that were tried. Those that are out no longer belong to the caller. False: at least one of
- * the others is not decided, because a server was unreachable. */
-bool accept_children(struct db_thread_ctx *thread_ctx, struct child_job **jobs, size_t *n);
+/* Does what accept_batch leaves to its callers for the first children, which are then ready, rejected, or not
+ * decided because a server was unreachable. Those that are out no longer belong to the caller. Returns how
+ * many were tried: fewer than n if loading and validating them takes more than 5 ms. */
+size_t prepare_children(struct db_thread_ctx *thread_ctx, struct child_job *const *jobs, size_t n);
+/* The answer of accept_batch, or of accept_write. */
+void child_take_answer(struct child_job *j, const struct run_answer *answer);
+/* Accepts those that are ready in one transaction. */
+void accept_children(struct db_thread_ctx *thread_ctx, struct child_job *const *jobs, size_t n);

@@ -41,6 +41,10 @@ struct child_job {
     struct child_check check;
     /* The compute thread has the child; it comes back to the database thread. */
     bool is_out;
+    /* It belongs to a commit (commit_add_child) that is not written yet, and does not go out. */
+    bool joins;
+    /* Only accepting is left. */
+    bool is_ready;
 
     /* --- the result --- */
     /* RUN_ACCEPTED and RUN_CHILD_EXISTS set execution_id. Every other verdict sets `why`, a sentence; verdict

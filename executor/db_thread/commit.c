@@ -3,11 +3,20 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "executor/db_thread/child_job.h"
 #include "executor/db_thread/error_text.h"
+
+static int commit_destroy(struct commit *c)
+{
+    for (size_t i = 0; i < c->children_n; i++)
+        talloc_free(c->children[i]);
+    return 0;
+}
 
 struct commit *commit_new(const id *run, const id *workspace, int attempt)
 {
     struct commit *c = talloc_zero(NULL, struct commit);
+    talloc_set_destructor(c, commit_destroy);
     c->job.kind = JOB_COMMIT;
     c->run = *run;
     c->workspace = *workspace;
@@ -78,6 +87,21 @@ void commit_end_signal(struct commit *c, int seq)
 {
     c->signals_done = talloc_realloc(c, c->signals_done, int, c->signals_done_n + 1);
     c->signals_done[c->signals_done_n++] = seq;
+}
+
+void commit_add_child(struct commit *c, struct child_job *child)
+{
+    c->children = talloc_realloc(c, c->children, struct child_job *, c->children_n + 1);
+    c->children[c->children_n++] = child;
+    c->bytes += COMMIT_ROW_BYTES + child->request.input.size;
+}
+
+void commit_remove_child(struct commit *c, const struct child_job *child)
+{
+    for (size_t i = 0; i < c->children_n; i++) {
+        if (c->children[i] == child)
+            c->children[i--] = c->children[--c->children_n];
+    }
 }
 
 bool commit_is_empty(const struct commit *c)

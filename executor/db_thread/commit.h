@@ -38,6 +38,8 @@ struct signal_wait {
     int64_t due_ms;
 };
 
+struct child_job;
+
 struct commit {
     /* First: a commit is a job, and the talloc context of its texts. */
     struct job job;
@@ -75,6 +77,11 @@ struct commit {
     struct usage *usage;
     struct artifact *artifacts;
     size_t artifacts_n;
+    /* Children that the run starts with it: they are accepted in its transaction, or after it, and never
+     * without it. The database thread takes them when the commit is written; until then they are freed with
+     * the commit. */
+    struct child_job **children;
+    size_t children_n;
     /* What it costs to write: its texts and COMMIT_ROW_BYTES for each row. */
     size_t bytes;
 
@@ -108,4 +115,8 @@ void commit_set_park(struct commit *c, const struct commit_park *park);
 void commit_add_signal_wait(struct commit *c, const struct signal_wait *wait);
 void commit_end_signal_wait(struct commit *c, int step, int item);
 void commit_end_signal(struct commit *c, int seq);
+/* Takes over a child_job that is not submitted. */
+void commit_add_child(struct commit *c, struct child_job *child);
+/* Gives it back. */
+void commit_remove_child(struct commit *c, const struct child_job *child);
 bool commit_is_empty(const struct commit *c);

@@ -5,12 +5,15 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "executor/db_thread/write_commit.h"
+#include "run/accept.h"
 #include "run/stop_tree.h"
 
 struct batch_state {
     struct commit_batch *b;
     struct account_locks accounts;
     struct run_tx *run_tx;
+    /* NULL: no children */
+    struct accept_batch *children;
 };
 
 /* What the caller cannot repeat with success is ERR_INTERNAL to it. */
@@ -66,7 +69,9 @@ static enum err lock_batch(struct db_tx *tx, struct batch_state *state)
     }
     if (e != OK)
         return e;
-    ids = talloc_realloc(tx->ctx, ids, id, n + b->claims.runs_n + 1);
+    ids = talloc_realloc(tx->ctx, ids, id, n + b->claims.runs_n + b->children_n + 1);
+    for (size_t i = 0; i < b->children_n; i++)
+        ids[n++] = b->children[i]->parent.id; /* accepting locks it, too, and rows are locked in one order */
     for (size_t i = 0; i < b->claims.runs_n; i++)
         ids[n++] = b->claims.runs[i].run.id;
     return run_tx_lock(state->run_tx, ids, n, state->accounts.workspaces, state->accounts.n);
@@ -101,6 +106,8 @@ static enum err write_batch_work(struct db_tx *tx, void *arg)
         e = write_claims(tx, state);
     if (e == OK)
         e = run_tx_flush(state->run_tx);
+    if (e == OK && state->children)
+        e = accept_write(tx, state->children);
     if (e == OK && b->before_commit)
         b->before_commit(b->before_commit_arg);
     failpoint("batch.before_commit");
@@ -173,7 +180,7 @@ static enum err run_batch(struct batch_state *state)
         bool wanted_claims = claims->limit > 0;
         enum err e = db_transaction(state->b->thread_ctx->db, write_batch_work, state);
         if (e == ERR_RETRY && state->run_tx && put_off_busy(state)) {
-            if (state->b->commits_n == 0 && claims->limit == 0 && claims->runs_n == 0)
+            if (state->b->commits_n == 0 && claims->limit == 0 && claims->runs_n == 0 && !state->children)
                 return OK;
             continue;
         }
@@ -190,6 +197,9 @@ enum err commit_batch_write(struct commit_batch *b)
     struct batch_state state = {.b = b};
     lock_known_accounts(&state);
     choose_first_commits(&b->claims);
+    void *scratch = talloc_new(NULL);
+    if (b->children_n > 0)
+        state.children = accept_begin(scratch, b->children, b->children_n, b->answers);
     enum err e = run_batch(&state);
     if (e == OK) {
         if (b->limited_workspaces)
@@ -198,6 +208,9 @@ enum err commit_batch_write(struct commit_batch *b)
     } else if (!b->claims.offered) {
         discard_claims(&b->claims);
     }
+    if (state.children)
+        accept_end(state.children, b->thread_ctx->redis, e);
+    talloc_free(scratch);
     mark_uncertain(b->commits, b->commits_n, e);
     talloc_free(state.run_tx);
     return batch_error(e);

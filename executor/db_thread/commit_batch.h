@@ -3,12 +3,13 @@
  *
  * Both functions return ERR_UNAVAILABLE or ERR_RETRY if nothing was done, ERR_UNCERTAIN if it may have been
  * done (the same batch, or parts of it, can be given again), and ERR_INTERNAL if one of the commits cannot be
- * written. */
+ * written, or one of the children. */
 #pragma once
 
 #include "executor/db_thread/account_locks.h"
 #include "executor/db_thread/claim_batch.h"
 #include "executor/db_thread/commit.h"
+#include "run/accept_types.h"
 
 struct commit_batch {
     struct db_thread_ctx *thread_ctx;
@@ -20,6 +21,12 @@ struct commit_batch {
     size_t busy_n;
     /* Zeroed: no claims. */
     struct claim_batch claims;
+    /* Children that are accepted when the commits are written, up to ACCEPT_GROUP_MAX, and the answers; 0: none.
+     * A batch has claims or children: a claim is offered to the loop while the transaction is open, and the
+     * accounts of children would be locked meanwhile. */
+    const struct run_request *const *children;
+    struct run_answer *answers;
+    size_t children_n;
     /* NULL: nothing is remembered. */
     struct limited_workspaces *limited_workspaces;
     /* All rows are written, and COMMIT comes next. Called again if the transaction is repeated. NULL: nobody

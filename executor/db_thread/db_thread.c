@@ -46,6 +46,9 @@ struct db_thread {
     struct limited_workspaces limited_workspaces;
     /* Commits or children are left that no time was for in this turn; MariaDB is reachable. */
     bool work_left;
+    /* The last turn ended before it could claim: the first batch of the next one claims, whether it has
+     * children or not. */
+    bool claims_first;
     /* Where the last scan ended. */
     struct scan_place scan_place;
     /* Workspaces that scans in a row have visited without finding anything which can be claimed. */
@@ -140,6 +143,104 @@ static void requeue_commits(struct db_thread *t, struct commit *const *commits, 
     for (size_t i = n; i > 0; i--)
         STAILQ_INSERT_HEAD(&t->unwritten, &commits[i - 1]->job.queued, next);
     t->unwritten_n += n;
+}
+
+/* --- children --- */
+
+/* Children that are tried together, of commits or by themselves. */
+struct child_group {
+    struct child_job *jobs[ACCEPT_GROUP_MAX];
+    size_t n;
+};
+
+/* A child that was tried, or rejected before, and that no commit has. */
+static void pass_child_on(struct db_thread *t, struct child_job *j)
+{
+    if (child_is_decided(j))
+        return_finished_job(t, &j->job);
+    else if (child_is_busy(j))
+        keep_busy(t, &j->job);
+    else
+        keep_unwritten(t, &j->job);
+}
+
+/* The commit is written, and still the thread's: its children are free. */
+static void release_children(struct commit *c, struct thread_job_list *released)
+{
+    for (size_t i = 0; i < c->children_n; i++) {
+        c->children[i]->joins = false;
+        add_job(released, &c->children[i]->job);
+    }
+    c->children_n = 0;
+}
+
+/* The first children of the batch's commits, then the first of the list. */
+static void group_children(const struct commit_batch *b, struct thread_job_list *children,
+                           struct child_group *g)
+{
+    for (size_t i = 0; i < b->commits_n; i++) {
+        const struct commit *c = b->commits[i];
+        for (size_t k = 0; k < c->children_n && g->n < ACCEPT_GROUP_MAX; k++) {
+            c->children[k]->joins = true;
+            c->children[k]->is_ready = false;
+            g->jobs[g->n++] = c->children[k];
+        }
+    }
+    while (g->n < ACCEPT_GROUP_MAX && !STAILQ_EMPTY(children))
+        g->jobs[g->n++] = (struct child_job *)take_job(children);
+}
+
+/* Finds the children that can be accepted with the commits of a batch. Of the others, those of commits stay
+ * with these, and those that there was no time for stay in the list. */
+static void join_children(struct db_thread *t, const struct commit_batch *b, struct thread_job_list *children,
+                          struct child_group *ready)
+{
+    struct child_group g = {.n = 0};
+    progress_begin(t->settings.progress, "children", NULL);
+    group_children(b, children, &g);
+    size_t tried = prepare_children(&t->thread_ctx, g.jobs, g.n);
+    for (size_t i = 0; i < g.n; i++) {
+        struct child_job *j = g.jobs[i];
+        if (i < tried && !j->is_out && j->is_ready)
+            ready->jobs[ready->n++] = j;
+        else if (!j->joins && i >= tried)
+            add_job(children, &j->job);
+        else if (!j->joins && !j->is_out)
+            pass_child_on(t, j);
+    }
+}
+
+/* The transaction with the ready children is over. Puts those that are to be tried by themselves into
+ * `children`: if MariaDB refused the transaction, one of them may be the reason. */
+static void settle_children(struct db_thread *t, const struct child_group *ready,
+                            const struct run_answer *answers, enum err e, struct thread_job_list *children)
+{
+    for (size_t i = 0; i < ready->n; i++) {
+        struct child_job *j = ready->jobs[i];
+        child_take_answer(j, &answers[i]);
+        if (!j->joins && e == ERR_INTERNAL)
+            add_job(children, &j->job);
+        else if (!j->joins)
+            pass_child_on(t, j);
+    }
+}
+
+/* Returns commits that are written, and their children after them. Those that were not accepted with them are
+ * to be tried by themselves. */
+static void return_commits(struct db_thread *t, const struct commit_batch *b,
+                           struct thread_job_list *children)
+{
+    struct thread_job_list released = STAILQ_HEAD_INITIALIZER(released);
+    for (size_t i = 0; i < b->commits_n; i++) {
+        release_children(b->commits[i], &released);
+        return_finished_job(t, &b->commits[i]->job);
+    }
+    for (struct job *job; (job = take_job(&released));) {
+        if (((struct child_job *)job)->is_ready)
+            pass_child_on(t, (struct child_job *)job);
+        else
+            add_job(children, job);
+    }
 }
 
 /* --- looking for work --- */
@@ -324,9 +425,10 @@ static void note_refusal(struct db_thread *t, struct commit *c, enum err e)
         c->refusal = talloc_strdup(c, db_statement_error(t->thread_ctx.db));
 }
 
-/* The batch contains a commit that cannot be written. Writes the commits one by one to isolate it. False:
- * MariaDB is unreachable, and the commits that are left stay in the batch. */
-static bool write_one_by_one(struct db_thread *t, struct commit_batch *b)
+/* The batch contains something that cannot be written. Writes the commits one by one to isolate it; their
+ * children are then tried by themselves. False: MariaDB is unreachable, and the commits that are left stay in
+ * the batch. */
+static bool write_one_by_one(struct db_thread *t, struct commit_batch *b, struct thread_job_list *children)
 {
     for (size_t i = 0; i < b->commits_n; i++) {
         struct commit_batch one = {.thread_ctx = &t->thread_ctx, .commits_n = 1, .commits = {b->commits[i]}};
@@ -342,6 +444,8 @@ static bool write_one_by_one(struct db_thread *t, struct commit_batch *b)
             return false;
         }
         note_refusal(t, b->commits[i], e);
+        if (e == OK)
+            release_children(b->commits[i], children);
         return_finished_job(t, &b->commits[i]->job);
     }
     b->commits_n = 0;
@@ -371,9 +475,13 @@ static bool should_scan_again(struct db_thread *t, const struct claim_batch *cla
     return false;
 }
 
-/* False: MariaDB is unreachable, and the commits are kept. */
-static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
+/* False: MariaDB is unreachable, and the commits are kept. `ready` are accepted with them; what is left to
+ * be accepted is added to `children`. */
+static bool write_commit_batch(struct db_thread *t, struct commit_batch *b, const struct child_group *ready,
+                               struct thread_job_list *children)
 {
+    const struct run_request *requests[ACCEPT_GROUP_MAX];
+    struct run_answer answers[ACCEPT_GROUP_MAX];
     struct claimed_job *claimed = claimed_job_new(t);
     progress_begin(t->settings.progress, b->claims.limit > 0 ? "claim" : "commit",
                    b->commits_n > 0 ? &b->commits[0]->run : NULL);
@@ -385,6 +493,11 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
     b->claims.arg = t;
     b->before_commit = on_before_commit;
     b->before_commit_arg = t;
+    for (size_t i = 0; i < ready->n; i++)
+        requests[i] = &ready->jobs[i]->request;
+    b->children = requests;
+    b->answers = answers;
+    b->children_n = ready->n;
     int64_t began_us = clock_boot_us();
     enum err e = commit_batch_write(b);
     claim_intake_open(t->intake);
@@ -398,11 +511,12 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
     for (size_t i = 0; i < b->busy_n; i++)
         keep_busy(t, &b->busy[i]->job);
     b->busy_n = 0;
-    bool written = e == OK || (e == ERR_INTERNAL && write_one_by_one(t, b));
+    settle_children(t, ready, answers, e, children);
+    bool written = e == OK || (e == ERR_INTERNAL && write_one_by_one(t, b, children));
     if (!written)
         requeue_commits(t, b->commits, b->commits_n);
-    for (size_t i = 0; e == OK && i < b->commits_n; i++)
-        return_finished_job(t, &b->commits[i]->job);
+    if (e == OK)
+        return_commits(t, b, children);
     if (e == ERR_INTERNAL && written)
         e = retry_claims_alone(b);
     bool again = e == OK && b->claims.limit > 0 && should_scan_again(t, &b->claims);
@@ -432,33 +546,29 @@ static bool write_tree_commit(struct db_thread *t, struct commit *c)
     return true;
 }
 
-/* Children are accepted in a transaction of their own. False: MariaDB is unreachable. Children that are not
+/* Accepts children in a transaction of their own. False: MariaDB is unreachable. Children that are not
  * decided yet, and those beyond one batch, are kept. */
 static bool accept_child_jobs(struct db_thread *t, struct thread_job_list *children)
 {
-    struct child_job *jobs[ACCEPT_GROUP_MAX];
-    size_t n = 0;
-    for (struct job *job; n < ACCEPT_GROUP_MAX && (job = take_job(children));)
-        jobs[n++] = (struct child_job *)job;
+    struct child_group g = {.n = 0};
+    bool reachable = true;
+    for (struct job *job; g.n < ACCEPT_GROUP_MAX && (job = take_job(children));)
+        g.jobs[g.n++] = (struct child_job *)job;
     progress_begin(t->settings.progress, "children", NULL);
-    size_t tried = n;
-    bool decided = n == 0 || accept_children(&t->thread_ctx, jobs, &tried);
-    t->work_left = tried < n;
-    for (size_t i = 0; i < n; i++) {
-        if (i >= tried)
-            keep_unwritten(t, &jobs[i]->job);
-        else if (jobs[i]->is_out)
-            continue;
-        else if (child_is_decided(jobs[i]))
-            return_finished_job(t, &jobs[i]->job);
-        else if (child_is_busy(jobs[i]))
-            keep_busy(t, &jobs[i]->job);
-        else
-            keep_unwritten(t, &jobs[i]->job);
+    size_t tried = prepare_children(&t->thread_ctx, g.jobs, g.n);
+    accept_children(&t->thread_ctx, g.jobs, tried);
+    t->work_left = tried < g.n;
+    for (size_t i = 0; i < g.n; i++) {
+        if (i >= tried) {
+            keep_unwritten(t, &g.jobs[i]->job);
+        } else if (!g.jobs[i]->is_out) {
+            reachable = reachable && !child_is_held_up(g.jobs[i]);
+            pass_child_on(t, g.jobs[i]);
+        }
     }
     for (struct job *job; (job = take_job(children));)
         keep_unwritten(t, job);
-    return decided;
+    return reachable;
 }
 
 /* Takes from the unwritten jobs what makes the next transactions: ordinary commits, at most one commit that
@@ -497,9 +607,17 @@ static bool write_turn_is_over(const struct db_thread *t, int64_t began_us, bool
     return clock_boot_us() - began_us > WRITE_TURN_US && (claims || !claim_intake_has_work(t->intake));
 }
 
+static bool batch_has_children(const struct commit_batch *b, const struct thread_job_list *children)
+{
+    size_t i = 0;
+    while (i < b->commits_n && b->commits[i]->children_n == 0)
+        i++;
+    return i < b->commits_n || (b->commits_n > 0 && !STAILQ_EMPTY(children));
+}
+
 /* Writes what is unwritten, for WRITE_TURN_US, except for children whose validation would take too long. The
- * first batch with room for claims makes them; further ones come in the next turn, after the other jobs.
- * Stops when MariaDB is unreachable. */
+ * first batch with room for claims, and without children, makes them; further ones come in the next turn,
+ * after the other jobs. Stops when MariaDB is unreachable. */
 static void write_commits(struct db_thread *t, struct db_thread_cycle *cycle)
 {
     bool reachable = true;
@@ -511,11 +629,16 @@ static void write_commits(struct db_thread *t, struct db_thread_cycle *cycle)
          run_urgent_jobs(t)) {
         struct commit_batch b = {0};
         struct thread_job_list children;
+        struct child_group ready = {.n = 0};
         struct commit *tree;
         pick_next_batch(t, &b, &tree, &children);
-        claims = claims || add_claims(t, &b, &cycle->claimables);
+        if (!t->claims_first && batch_has_children(&b, &children))
+            join_children(t, &b, &children, &ready);
+        else
+            claims = claims || add_claims(t, &b, &cycle->claimables);
+        t->claims_first = false;
         if (b.commits_n > 0 || b.claims.limit > 0)
-            reachable = write_commit_batch(t, &b);
+            reachable = write_commit_batch(t, &b, &ready, &children);
         if (tree && !reachable)
             keep_unwritten(t, &tree->job);
         else if (tree)
@@ -524,6 +647,7 @@ static void write_commits(struct db_thread *t, struct db_thread_cycle *cycle)
         if (!STAILQ_EMPTY(&t->unwritten) && write_turn_is_over(t, began_us, claims))
             t->work_left = true;
     }
+    t->claims_first = !claims && claim_intake_has_work(t->intake);
     t->work_left = t->work_left && reachable;
     if (STAILQ_EMPTY(&t->busy))
         t->busy_tries = 0;

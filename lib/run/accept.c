@@ -456,13 +456,8 @@ static void log_settled(const struct accept_batch *b)
     log_info("accept.settled", "runs=%zu committed=%zu", runs, committed);
 }
 
-/* Runs the transaction and publishes its results. */
-static enum err run_once(struct db *db, struct redis *redis, struct accept_batch *b, bool settle,
-                         uint64_t old_connection)
+void accept_end(struct accept_batch *b, struct redis *redis, enum err e)
 {
-    b->publish_ctx = talloc_new(b->ctx);
-    enum err e = settle ? db_transaction_settle(db, old_connection, accept_work, b)
-                        : db_transaction(db, accept_work, b);
     failpoint("accept.after_commit");
     if (e == OK && b->settled)
         log_settled(b);
@@ -472,6 +467,16 @@ static enum err run_once(struct db *db, struct redis *redis, struct accept_batch
         accept_publish(redis, b);
     failpoint("accept.after_push");
     talloc_free(b->publish_ctx);
+}
+
+/* Runs the transaction and publishes its results. */
+static enum err run_once(struct db *db, struct redis *redis, struct accept_batch *b, bool settle,
+                         uint64_t old_connection)
+{
+    b->publish_ctx = talloc_new(b->ctx);
+    enum err e = settle ? db_transaction_settle(db, old_connection, accept_work, b)
+                        : db_transaction(db, accept_work, b);
+    accept_end(b, redis, e);
     return e;
 }
 
@@ -527,14 +532,35 @@ static void decide_one_by_one(struct db *db, struct redis *redis, const struct a
     }
 }
 
-void accept_batch(struct db *db, struct redis *redis, void *ctx, const struct run_request *const *requests,
-                  size_t n, uint64_t settle_connection, struct run_answer *answers)
+static struct accept_batch new_batch(void *ctx, const struct run_request *const *requests, size_t n,
+                                     struct run_answer *answers)
 {
     struct accept_batch b = {.n = n, .ctx = ctx, .entries = talloc_array(ctx, struct accept_entry, n)};
     for (size_t i = 0; i < n; i++) {
         answers[i] = (struct run_answer){.execution_id = requests[i]->execution_id};
         b.entries[i] = (struct accept_entry){.req = requests[i], .answer = &answers[i]};
     }
+    return b;
+}
+
+struct accept_batch *accept_begin(void *ctx, const struct run_request *const *requests, size_t n,
+                                  struct run_answer *answers)
+{
+    struct accept_batch *b = talloc(ctx, struct accept_batch);
+    *b = new_batch(ctx, requests, n, answers);
+    b->publish_ctx = talloc_new(ctx);
+    return b;
+}
+
+enum err accept_write(struct db_tx *tx, struct accept_batch *b)
+{
+    return accept_work(tx, b);
+}
+
+void accept_batch(struct db *db, struct redis *redis, void *ctx, const struct run_request *const *requests,
+                  size_t n, uint64_t settle_connection, struct run_answer *answers)
+{
+    struct accept_batch b = new_batch(ctx, requests, n, answers);
     if (redis && settle_connection == 0) {
         accept_reject_insufficient_credits(db, redis, &b);
         remove_decided(&b);

@@ -6,7 +6,7 @@
  * rejected run never rolls back the others.
  *
  * fcgi/shared/accept_group.h shares batches between the workers of a host. An executor's database thread
- * calls accept_batch with the children that are queued for it. */
+ * accepts children in the transaction that writes what their parents have done so far, or by accept_batch. */
 #pragma once
 
 #include "account/balance_cache.h"
@@ -22,6 +22,16 @@
  * the answer of a batch that is settled. */
 void accept_batch(struct db *db, struct redis *redis, void *ctx, const struct run_request *const *requests,
                   size_t n, uint64_t settle_connection, struct run_answer *answers);
+
+/* The same as a part of a transaction of the caller, for children whose parents' rows that transaction may have
+ * locked and written. The caller begins with accept_begin, calls accept_write in each execution of the
+ * transaction, and accept_end after the last one with the error of db_transaction, which publishes the runs
+ * or gives the verdicts of a failure. If the caller's transaction fails because of a run (ERR_INTERNAL), the
+ * caller gives the requests to accept_batch, which isolates that run. */
+struct accept_batch *accept_begin(void *ctx, const struct run_request *const *requests, size_t n,
+                                  struct run_answer *answers);
+enum err accept_write(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
+void accept_end(struct accept_batch *b, struct redis *redis, enum err e);
 
 /* The same for 1 to ACCEPT_BATCH_MAX runs of one workspace. False: the account is locked, and the caller
  * calls it `again`, which tries those whose verdict is RUN_ACCOUNT_BUSY. */

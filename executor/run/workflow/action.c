@@ -205,17 +205,36 @@ void action_suspend_timeout(struct action *a)
     timer_clear(a->run->exec->timers, &a->timeout_timer);
 }
 
-static void start_action(struct action *a)
+/* False: the run is about to be cancelled or released. */
+static bool may_start(const struct action *a)
 {
-    if (!executor_holds_lease(a->run->exec) || a->run->exec->stopping) {
-        a->phase = ACTION_WAITING; /* the run is about to be cancelled or released */
-        return;
-    }
+    return executor_holds_lease(a->run->exec) && !a->run->exec->stopping;
+}
+
+static void begin_try(struct action *a)
+{
     a->phase = ACTION_RUNNING;
     a->started = true;
     a->try_ms = clock_wall_ms();
     if (!timer_is_set(&a->timeout_timer))
         action_start_timeout(a);
+}
+
+/* Of a new action whose row is in the pending commit. A claim that is not written may yet be lost, with the
+ * run. */
+static void start_with_row(struct action *a)
+{
+    if (a->kind->start_with_row && !a->resumed && a->due_ms == 0 && !a->run->claim && may_start(a))
+        a->started = a->kind->start_with_row(a, a->awaited_commit);
+}
+
+static void start_action(struct action *a)
+{
+    if (!may_start(a)) {
+        a->phase = ACTION_WAITING;
+        return;
+    }
+    begin_try(a);
     failpoint("step.before_effect");
     a->kind->start(a);
 }
@@ -245,6 +264,10 @@ static void on_action_due(void *arg)
 static void on_action_written(struct action *a)
 {
     a->awaited_commit = NULL;
+    if (a->started) {
+        begin_try(a);
+        return;
+    }
     if (a->due_boot_ms <= clock_boot_ms()) {
         a->phase = ACTION_READY;
         a->on_ready = start_action;
@@ -326,6 +349,7 @@ struct action *action_new(struct action_group *group, const struct program_step 
         a->on_ready = start_action;
     } else {
         put_running_row(a);
+        start_with_row(a);
     }
     TAILQ_INSERT_TAIL(&group->actions, a, link);
     return a;

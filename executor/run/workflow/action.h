@@ -1,5 +1,5 @@
 /* An action: one step of a workflow with a side effect, or one item of its for_each, while it is carried out.
- * It starts only after the row that records its start is written. It may wait, time out, fail and be tried
+ * It starts only after the row that records its start is written, or with it. It may wait, time out, fail and be tried
  * again. It ends by action_succeed or action_fail, which call the owner's on_end. An action knows its group,
  * and nothing of the interpreter.
  *
@@ -29,6 +29,10 @@ struct step_kind {
      * error fails the step. */
     enum err (*resume)(struct action *a, bool *is_due_r, const char **why_r);
     void (*start)(struct action *a);
+    /* Optional: called instead for an action that is due at once, with the commit that has its row: gives the
+     * commit what starts the action when it is written, and not before. False: it cannot, and `start` is
+     * called as for others. */
+    bool (*start_with_row)(struct action *a, struct commit *c);
     /* Optional: ends what `start` began. Not called once the action has ended by itself. */
     void (*cancel)(struct action *a);
     /* The step's timeout_seconds include the wait for due_ms. */
@@ -126,7 +130,7 @@ struct action {
     int http_status;
     /* an earlier attempt of the run had begun this try */
     bool resumed;
-    /* kind->start was called, and what it began has not ended */
+    /* kind->start was called, or kind->start_with_row, and what it began has not ended */
     bool started;
     enum action_phase phase;
     /* What `start` began lives in this process only, until the action ends: a release of the run would lose
@@ -134,7 +138,7 @@ struct action {
     bool has_effect;
     /* bytes that what `start` began takes while the action waits, by estimate */
     size_t memory;
-    /* the commit that must be written before the action starts */
+    /* the commit that must be written before the action starts, or starts it (start_with_row) */
     struct commit *awaited_commit;
     void (*on_ready)(struct action *a);
     struct timer wait_timer, timeout_timer;

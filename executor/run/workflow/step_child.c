@@ -123,6 +123,7 @@ static void on_child_accepted(struct job *job)
     }
     struct action *a = s->action;
     s->accept_job = NULL;
+    job->arg = NULL;
     if (!accepted || !id_equal(&j->answer.execution_id, &j->request.execution_id))
         child_watch_forget(a->run->exec->child_watch, &j->request.execution_id);
     if (accepted) {
@@ -220,7 +221,8 @@ static enum err render_skill_fields(void *scratch, struct child_job *j, const st
     return e;
 }
 
-static void start_child_action(struct action *a)
+/* The job that starts the child; an error is why the step fails. */
+static enum err new_child_job(struct action *a, struct child_job **job_r, struct action_failure *failure)
 {
     struct template_scope scope = action_scope(a);
     struct child_job *j = talloc_zero(NULL, struct child_job);
@@ -231,28 +233,68 @@ static void start_child_action(struct action *a)
     enum err e = program_child_inputs(scratch, a->step, &scope, &inputs, &why);
     if (e == OK && a->step->type == STEP_TYPE_SKILL)
         e = render_skill_fields(scratch, j, a, &scope, &why);
-    if (e != OK) {
-        struct action_failure failure = {.error = why ? why : "the inputs could not be rendered",
-                                         .reason = scope_failure_reason(&scope)};
-        a->state = NULL;
-        action_fail(a, &failure);
+    if (e == OK) {
+        fill_child_request(j, a, inputs);
+        j->resumed = a->resumed;
+        *job_r = j;
+    } else {
+        const char *error = why ? why : "the inputs could not be rendered";
+        *failure = (struct action_failure){.error = talloc_strdup(a, error),
+                                           .reason = scope_failure_reason(&scope)};
         talloc_free(j);
-        talloc_free(scratch);
-        return;
     }
+    talloc_free(scratch);
+    return e;
+}
+
+/* The job was freed with the commit that had it. */
+static int forget_accept_job(struct child_job *j)
+{
+    struct child_action *s = j->job.arg;
+    if (s) {
+        child_watch_forget(s->action->run->exec->child_watch, &j->request.execution_id);
+        s->accept_job = NULL;
+    }
+    return 0;
+}
+
+static void take_child_job(struct action *a, struct child_job *j)
+{
     struct child_action *s = talloc_zero(a, struct child_action);
     s->action = a;
     s->accept_job = j;
     a->state = s;
+    j->job = (struct job){.kind = JOB_ACCEPT_CHILD, .done = on_child_accepted, .arg = s};
+    talloc_set_destructor(j, forget_accept_job);
+    child_watch_expect(a->run->exec->child_watch, &j->request.execution_id);
+}
+
+static void start_child_action(struct action *a)
+{
+    struct child_job *j;
+    struct action_failure failure;
+    if (new_child_job(a, &j, &failure) != OK) {
+        a->state = NULL;
+        action_fail(a, &failure);
+        return;
+    }
     /* it may be over already: a time-out stops the child, which has to be found first */
     if (a->resumed)
         action_suspend_timeout(a);
-    fill_child_request(j, a, inputs);
-    talloc_free(scratch);
-    j->resumed = a->resumed;
-    j->job = (struct job){.kind = JOB_ACCEPT_CHILD, .done = on_child_accepted, .arg = s};
-    child_watch_expect(a->run->exec->child_watch, &j->request.execution_id);
+    take_child_job(a, j);
     db_thread_submit(a->run->exec->db_thread, &j->job);
+}
+
+/* An error is left to start_child_action: nothing fails before its row is written. */
+static bool start_child_with_row(struct action *a, struct commit *c)
+{
+    struct child_job *j;
+    struct action_failure failure;
+    if (new_child_job(a, &j, &failure) != OK)
+        return false;
+    take_child_job(a, j);
+    commit_add_child(c, j);
+    return true;
 }
 
 /* --- the end of the action --- */
@@ -267,6 +309,10 @@ static void cancel_child_action(struct action *a)
         child_watch_forget(run->exec->child_watch, &s->accept_job->request.execution_id);
         s->accept_job->job.arg = NULL;
         s->accept_job->unwanted_by = run->ending ? NULL : run->exec;
+        if (a->awaited_commit && a->awaited_commit == run->pending) { /* not submitted: it is not to start */
+            commit_remove_child(run->pending, s->accept_job);
+            talloc_free(s->accept_job);
+        }
     }
     if (id_is_set(&s->child) && !s->ended)
         child_watch_forget(run->exec->child_watch, &s->child);
@@ -284,7 +330,11 @@ static const id *awaited_child(const struct action *a)
     return s && !s->accept_job && id_is_set(&s->child) && !s->ended ? &s->child : NULL;
 }
 
-const struct step_kind step_workflow = {
-    .start = start_child_action, .cancel = cancel_child_action, .awaited_child = awaited_child};
-const struct step_kind step_skill = {
-    .start = start_child_action, .cancel = cancel_child_action, .awaited_child = awaited_child};
+const struct step_kind step_workflow = {.start = start_child_action,
+                                        .start_with_row = start_child_with_row,
+                                        .cancel = cancel_child_action,
+                                        .awaited_child = awaited_child};
+const struct step_kind step_skill = {.start = start_child_action,
+                                     .start_with_row = start_child_with_row,
+                                     .cancel = cancel_child_action,
+                                     .awaited_child = awaited_child};
