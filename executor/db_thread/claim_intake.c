@@ -228,6 +228,15 @@ void claim_intake_end(struct claim_intake *in)
     pthread_mutex_unlock(&in->lock);
 }
 
+bool claim_intake_is_idle(struct claim_intake *in)
+{
+    pthread_mutex_lock(&in->lock);
+    bool has_backlog = in->ids_n > 0 || (in->scan && !in->scans_anew);
+    bool idle = !has_backlog && !in->ended && claimable_places(in) >= COMMIT_BATCH_MAX / 2;
+    pthread_mutex_unlock(&in->lock);
+    return idle;
+}
+
 bool claim_intake_has_work(struct claim_intake *in)
 {
     pthread_mutex_lock(&in->lock);

@@ -153,9 +153,21 @@ struct child_group {
     size_t n;
 };
 
+/* A child that is accepted alone while nothing else waits to be claimed is claimed by this process, which saves
+ * the way over Redis. Several are for whoever is free. */
+static void keep_child(struct db_thread *t, const struct child_group *g)
+{
+    for (size_t i = 0; i < g->n; i++)
+        g->jobs[i]->request.is_kept = false;
+    if (g->n == 1 && claim_intake_is_idle(t->intake) && t->settings.may_claim(t->settings.arg))
+        g->jobs[0]->request.is_kept = true;
+}
+
 /* A child that was tried, or rejected before, and that no commit has. */
 static void pass_child_on(struct db_thread *t, struct child_job *j)
 {
+    if (j->request.is_kept && j->answer.verdict == RUN_ACCEPTED)
+        claim_intake_add_ids(t->intake, &j->answer.execution_id, 1, 1);
     if (child_is_decided(j))
         return_finished_job(t, &j->job);
     else if (child_is_busy(j))
@@ -493,6 +505,7 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b, cons
     b->claims.arg = t;
     b->before_commit = on_before_commit;
     b->before_commit_arg = t;
+    keep_child(t, ready);
     for (size_t i = 0; i < ready->n; i++)
         requests[i] = &ready->jobs[i]->request;
     b->children = requests;
@@ -556,6 +569,7 @@ static bool accept_child_jobs(struct db_thread *t, struct thread_job_list *child
         g.jobs[g.n++] = (struct child_job *)job;
     progress_begin(t->settings.progress, "children", NULL);
     size_t tried = prepare_children(&t->thread_ctx, g.jobs, g.n);
+    keep_child(t, &g);
     accept_children(&t->thread_ctx, g.jobs, tried);
     t->work_left = tried < g.n;
     for (size_t i = 0; i < g.n; i++) {

@@ -142,7 +142,7 @@ void accept_publish(struct redis *redis, struct accept_batch *b)
     for (size_t i = 0; i < b->n; i++) {
         struct accept_entry *entry = &b->entries[i];
         bool accepted = entry->answer->verdict == RUN_ACCEPTED;
-        if (accepted && !run_request_is_delayed(entry->req))
+        if (accepted && !run_request_is_delayed(entry->req) && !entry->req->is_kept)
             push[pushed++] = (struct queued_run){&entry->req->workspace_id, &entry->req->execution_id};
         if (entry->req->idempotency_key.at && (accepted || entry->answer->verdict == RUN_REPLAYED))
             idempotency_cache_put(redis, scratch, entry->req, entry->answer);
