@@ -88,6 +88,36 @@ def test_the_end_of_a_run(proxied, code, done):
     assert workspace.balance() == 999
 
 
+def events_of(stack, id):
+    """(number, type) of the events of a run."""
+    return [(int(seq), int(type)) for seq, type in stack.sql(f"SELECT seq, type FROM events WHERE execution_id = '{id}' ORDER BY seq")]
+
+
+@ERRORS
+@DONE
+def test_a_child_that_is_accepted_with_its_parents_commit(proxied, code, done):
+    """The child, its debit and the parent's event of it are there once, also where the parent's commit has events of its own."""
+    stack, proxy = proxied
+    workspace = stack.workspace()
+    client = workspace.client()
+    child = workspace.put_workflow(PROGRAM)
+    # the first step keeps the second from being part of the claim; the third follows the child
+    workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "delay", "seconds": 0.3}, {"name": "b", "type": "workflow", "workflow_id": child},
+                                                 {"name": "c", "type": "workflow", "workflow_id": child}]})
+    id = client.started(workflow)
+    answered(stack, proxy, code, done, lambda: None, pids=stack.children("executor"), contains='"step_index":1')
+    assert client.finished(id, 30)["status"] == "success"
+    children = [(int(step), child) for step, child in stack.sql(f"SELECT step, child_id FROM execution_children WHERE parent_id = '{id}' ORDER BY step")]
+    assert [step for step, _ in children] == [1, 2]
+    assert workspace.balance() == 997
+    events = events_of(stack, id)
+    assert [seq for seq, _ in events] == list(range(1, len(events) + 1))
+    assert [type for _, type in events].count(10) == 2  # execution.child_started
+    assert stack.sql_one(f"SELECT last_seq FROM executions WHERE id = '{id}'") == str(len(events))
+    for _, child in children:
+        assert [type for _, type in events_of(stack, child)].count(1) == 1
+
+
 @pytest.mark.parametrize("code", [1180, 9999])
 @DONE
 @pytest.mark.parametrize("moment", ["accept", "end", "stop", "refund"])

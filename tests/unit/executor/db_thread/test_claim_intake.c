@@ -388,3 +388,29 @@ Test(claim_intake, tries_a_larger_size_ever_more_rarely_while_it_is_not_worth_it
     cr_expect(larger >= 2 && larger <= 6, "%zu", larger);
     talloc_free(in);
 }
+
+Test(claim_intake, is_idle_without_anything_to_claim_and_with_slots_for_it)
+{
+    struct claim_intake *in = intake_new();
+    struct claimables found = {0};
+    cr_assert_not(claim_intake_is_idle(in), "no slot is free");
+    claim_intake_add_slots(in, COMMIT_BATCH_MAX / 2 - 1);
+    cr_assert_not(claim_intake_is_idle(in));
+    claim_intake_add_slots(in, 1);
+    cr_assert(claim_intake_is_idle(in));
+    claim_intake_request_scan(in);
+    cr_assert(claim_intake_is_idle(in), "each process scans once a second");
+    cr_assert(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
+    claim_intake_continue_scan(in);
+    cr_assert_not(claim_intake_is_idle(in), "the scan before has filled its places");
+    cr_assert(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
+    claim_intake_add_ids(in, some_ids, 1, 0);
+    cr_assert_not(claim_intake_is_idle(in));
+    cr_assert(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
+    claim_intake_allow(in, COMMIT_BATCH_MAX / 4);
+    cr_assert_not(claim_intake_is_idle(in), "the pace does not allow so many");
+    claim_intake_allow(in, -1);
+    claim_intake_end(in);
+    cr_assert_not(claim_intake_is_idle(in));
+    talloc_free(in);
+}

@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <talloc.h>
 
+#include "executor/db_thread/child_job.h"
 #include "executor/db_thread/commit.h"
 
 Test(commit, keeps_one_row_a_step_and_all_events)
@@ -30,4 +31,34 @@ Test(commit, keeps_one_row_a_step_and_all_events)
     cr_assert_str_eq(c->move.error, "why");
     cr_assert_not(commit_is_empty(c));
     talloc_free(c);
+}
+
+static int freed_children;
+
+static int count_freed(struct child_job *child)
+{
+    (void)child;
+    freed_children++;
+    return 0;
+}
+
+Test(commit, frees_the_children_that_were_not_taken)
+{
+    id run = {"00000000-0000-7000-8000-000000000001"};
+    struct commit *c = commit_new(&run, &run, 0);
+    struct child_job *children[3];
+    size_t bytes = c->bytes;
+    for (size_t i = 0; i < 3; i++) {
+        children[i] = talloc_zero(NULL, struct child_job);
+        talloc_set_destructor(children[i], count_freed);
+        children[i]->request.input = span_text("{}");
+        commit_add_child(c, children[i]);
+    }
+    cr_assert_eq(c->bytes - bytes, 3 * (COMMIT_ROW_BYTES + 2U));
+    commit_remove_child(c, children[0]);
+    cr_assert_eq(c->children_n, 2U);
+    cr_assert(c->children[0] != children[0] && c->children[1] != children[0]);
+    talloc_free(c);
+    cr_assert_eq(freed_children, 2);
+    talloc_free(children[0]);
 }
