@@ -134,6 +134,27 @@ def test_the_first_destination_finds_a_ledger_without_numbers(stack, receiver, n
     assert stack.cli("audit")["violations"] == []
 
 
+def test_a_destination_is_added_when_rows_of_an_older_program_in_many_workspaces_are_in_the_sums(stack, name):
+    """Such rows have no number (NULL) and are in no sum. A transaction adds at most 200 of them, of at most 64 workspaces: `push add` goes on until
+    one finds none, however many rows the one before added."""
+    workspaces = [stack.workspace(credits=1) for _ in range(72)]  # the first 200 rows are those of 67 workspaces
+    for workspace in workspaces:
+        workspace.grant(2)
+        workspace.grant(3)
+    of = f"WHERE workspace_id IN ({', '.join(repr(workspace.id) for workspace in workspaces)})"
+    sums = f"SELECT workspace_id, kind, SUM(n), SUM(amount) FROM {{}} {of} GROUP BY workspace_id, kind"
+    want = sorted([workspace.id, "1", "3", "6000000"] for workspace in workspaces)
+    stack.stop_server("executor")  # its tasks would add and number the rows, too
+    try:
+        stack.sql(f"START TRANSACTION; UPDATE credit_ledger SET number = NULL {of}; DELETE FROM credit_sums {of}; DELETE FROM credit_months {of}; COMMIT")
+        add(stack, name, "http://127.0.0.1:9/")
+        assert stack.sql(f"SELECT COUNT(*), SUM(number IS NULL), SUM(number > 0) FROM credit_ledger {of}") == [["216", "0", "216"]]
+        assert sorted(stack.sql(sums.format("credit_sums"))) == sorted(stack.sql(sums.format("credit_months"))) == want
+        assert stack.cli("audit")["violations"] == []
+    finally:
+        stack.start_server("executor")
+
+
 @pytest.mark.parametrize("args", [
     ("--url", "ftp://x/"), ("--url", "http://u:p@x/"), ("--url", "http://x/", "--kinds", "debit,unknown"), ("--url", "http://x/", "--kinds", ""), ()])
 def test_wrong_destinations_are_refused(stack, args):
