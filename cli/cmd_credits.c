@@ -124,9 +124,11 @@ int cmd_credits_grant(struct cli *cli, int argc, char **argv)
         return code;
     enum err e = credit_grant(cli->db, cli->redis, cli->ctx, &g, &made);
     if (e == ERR_LIMIT)
-        return cli_fail(
-            cli, "the balance would fall below zero or grow too large, or the workspace has 1,000 open "
-                 "grants; nothing was changed");
+        return cli_fail(cli, g.micro < 0
+                                 ? "the balance would fall below zero; nothing was changed"
+                                 : "the balance, or what is granted in this month, would exceed "
+                                   "4,611,686,018,427 credits (scheduled grants included), or the workspace "
+                                   "has 1,000 open grants; nothing was changed");
     if (e == ERR_INVALID)
         return cli_fail(cli,
                         "--expires-at must be later than now and than --effective-from; nothing was changed");

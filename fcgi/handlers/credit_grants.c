@@ -149,8 +149,10 @@ static int reply_granted(struct request *r, enum err e, const struct credit_gran
             "The reference was used before for another grant, %s, of %s credits. Nothing was changed.",
             made->row.grant.id.text, credits_text(made->row.grant.amount, credits));
     if (e == ERR_LIMIT)
-        return reply_problem(r, 422, "balance_limit",
-                             "The workspace cannot hold so many credits, or has 1,000 open grants.");
+        return reply_problem(
+            r, 422, "balance_limit",
+            "The workspace cannot have, or be granted in a month, so many credits, or has 1,000 "
+            "open grants.");
     if (e == ERR_INVALID)
         return reply_problem(r, 400, "invalid_request",
                              "expires_at must be later than now and than effective_from.");

@@ -521,18 +521,27 @@ enum err account_refund(struct db_tx *tx, struct account *accounts, size_t n, st
 
 /* --- grants and voids --- */
 
-enum err account_add_grant(struct account *a, const struct grant *grant)
+/* Scheduled grants count in the balance and in the month: whatever the month in which they start, that month
+ * has room for them. What has started in this transaction is not in the sum of its month yet. */
+static bool has_room(const struct account *a, int64_t amount, int64_t granted)
+{
+    const struct account_grants *open = a->grants;
+    int64_t scheduled = 0, started = 0;
+    size_t open_n = 0;
+    for (size_t i = 0; i < open->n; i++) {
+        scheduled += open->list[i].state == GRANT_SCHEDULED ? open->list[i].amount : 0;
+        open_n += open->list[i].state == GRANT_SCHEDULED || open->list[i].remaining > 0;
+    }
+    for (size_t i = 0; i < open->entries_n; i++)
+        started += open->entries[i].kind == LEDGER_GRANT ? open->entries[i].amount : 0;
+    return open_n < GRANTS_OPEN_MAX && amount <= GRANTS_TOTAL_MAX - a->balance - scheduled &&
+           granted <= GRANTS_TOTAL_MAX - started - scheduled - amount;
+}
+
+enum err account_add_grant(struct account *a, const struct grant *grant, int64_t granted)
 {
     struct grant g = *grant;
-    int64_t total = a->balance;
-    size_t open_n = 0;
-    for (size_t i = 0; i < a->grants->n; i++) {
-        const struct grant *other = &a->grants->list[i];
-        if (other->state == GRANT_SCHEDULED)
-            total += other->amount;
-        open_n += other->state == GRANT_SCHEDULED || other->remaining > 0;
-    }
-    if (g.amount > GRANTS_TOTAL_MAX - total || open_n >= GRANTS_OPEN_MAX)
+    if (!has_room(a, g.amount, granted))
         return ERR_LIMIT;
     g.state = GRANT_SCHEDULED;
     g.remaining = g.amount;

@@ -13,8 +13,10 @@
 
 #include "account/account.h"
 
-/* Micro-credits that an account can have, scheduled grants included. Far below 64 bits, so that refunds of
- * what was debited before still fit. */
+/* Micro-credits that an account can have, and that it can be granted in a month less corrections, both with
+ * scheduled grants included. Far below 64 bits, so that refunds of what was debited before still fit, and so
+ * do the sums of a month (credit_months): a grant that is voided or expires leaves room for another one in
+ * the balance, but both stay in the sum. */
 #define GRANTS_TOTAL_MAX (INT64_C(1) << 62)
 /* Grants of an account that are scheduled or have something left: a transaction that serves other tenants too
  * may read all of them. Grants that take refunds may be more. */
@@ -43,9 +45,9 @@ enum err account_refund(struct db_tx *tx, struct account *accounts, size_t n, st
                         size_t refunds_n) WARN_UNUSED;
 
 /* Adds a grant: id, category, priority, amount (> 0), effective_ms, expires_ms, created_ms and note are
- * given. The account's grants are open. ERR_LIMIT: the account would exceed
- * GRANTS_TOTAL_MAX or GRANTS_OPEN_MAX. */
-enum err account_add_grant(struct account *a, const struct grant *grant) WARN_UNUSED;
+ * given. `granted`: the sum of LEDGER_GRANT in the month of its id (ledger_month_amount). The account's
+ * grants are open. ERR_LIMIT: the account would exceed GRANTS_TOTAL_MAX or GRANTS_OPEN_MAX. */
+enum err account_add_grant(struct account *a, const struct grant *grant, int64_t granted) WARN_UNUSED;
 /* Takes what the grant has left out of the balance. `by`: the id of the request and of its ledger row.
  * *before_r: the grant as it was. ERR_NOT_FOUND: there is none. ERR_CONFLICT: it has expired. Nothing is
  * changed if it is voided already. The account's grants are open. */

@@ -72,6 +72,17 @@ enum err ledger_add_sums(struct db_tx *tx, struct day_sum *sums, size_t n)
                : e;
 }
 
+enum err ledger_month_amount(struct db_tx *tx, const struct ledger_owner *owner, int64_t instant_ms,
+                             enum ledger_kind kind, int64_t *amount_r)
+{
+    int month = calendar_day_month(ledger_day(owner->timezone, instant_ms));
+    struct db_value args[] = {db_id(&owner->workspace_id), db_number(month), db_number(kind)};
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_MONTH_AMOUNT, args, 3, &rows);
+    *amount_r = e == OK && rows->count > 0 ? db_int(rows, 0, MONTH_AMOUNT_AMOUNT) : 0;
+    return e;
+}
+
 /* One sum for each grant that an entry concerns, if these are several. Only the sum of the lowest grant
  * counts the entry. Returns the number of sums. */
 static size_t sum_parts(const struct ledger_owner *o, const struct ledger_entry *entry,

@@ -66,3 +66,7 @@ int64_t ledger_day(const char *timezone, int64_t instant_ms);
 
 /* Adds `n` sums of days to credit_sums, and to credit_months as those of months. Changes the list. */
 enum err ledger_add_sums(struct db_tx *tx, struct day_sum *sums, size_t n) WARN_UNUSED;
+
+/* The sum of a kind in the month of an instant. The workspace's account is locked. */
+enum err ledger_month_amount(struct db_tx *tx, const struct ledger_owner *owner, int64_t instant_ms,
+                             enum ledger_kind kind, int64_t *amount_r) WARN_UNUSED;

@@ -185,8 +185,10 @@ static enum err correct_balance(struct db_tx *tx, const struct credit_grant *w, 
     return account_add_ledger_entries(tx, a, 1, &entry, 1);
 }
 
-static enum err add_grant(struct account *a, const struct credit_grant *w)
+static enum err add_grant(struct db_tx *tx, const struct credit_grant *w, struct account *a)
 {
+    const struct ledger_owner owner = {.workspace_id = a->workspace_id, .timezone = a->timezone};
+    int64_t granted;
     const struct grant grant = {.id = w->grant_id,
                                 .category = w->category,
                                 .priority = w->priority,
@@ -197,7 +199,8 @@ static enum err add_grant(struct account *a, const struct credit_grant *w)
                                 .note = w->reason};
     if (grant.expires_ms != 0 && (grant.expires_ms <= a->now_ms || grant.expires_ms <= grant.effective_ms))
         return ERR_INVALID;
-    return account_add_grant(a, &grant);
+    enum err e = ledger_month_amount(tx, &owner, id_ms(&w->grant_id), LEDGER_GRANT, &granted);
+    return e == OK ? account_add_grant(a, &grant, granted) : e;
 }
 
 static enum err change_balance(struct db_tx *tx, struct granting *g, struct account *a)
@@ -211,7 +214,7 @@ static enum err change_balance(struct db_tx *tx, struct granting *g, struct acco
     a->wanted = INT64_MAX;
     enum err e = account_open_grants(tx, a, 1);
     if (e == OK)
-        e = w->micro < 0 ? correct_balance(tx, w, a) : add_grant(a, w);
+        e = w->micro < 0 ? correct_balance(tx, w, a) : add_grant(tx, w, a);
     if (e == OK && w->reference)
         e = db_run(tx->db, tx->ctx, SQL_CREDIT_REFERENCE_INSERT, reference, CREDIT_REFERENCE_INSERT_SET_COUNT,
                    NULL);

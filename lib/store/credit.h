@@ -66,8 +66,9 @@ struct credit_grant_outcome {
 };
 /* Adds credits, or takes them, under the account's lock. The new balance is copied to Redis, which may be
  * NULL. Texts of the outcome are on ctx. ERR_NOT_FOUND: no such workspace. ERR_LIMIT: the balance would fall
- * below zero or become too large. ERR_CONFLICT: the reference was used for another grant. ERR_INVALID: it
- * would expire before it starts, or has expired. On an error nothing was changed. */
+ * below zero, or the workspace would exceed a limit of account/grants.h. ERR_CONFLICT: the reference was used
+ * for another grant. ERR_INVALID: it would expire before it starts, or has expired. On an error nothing was
+ * changed. */
 enum err credit_grant(struct db *db, struct redis *redis, void *ctx, const struct credit_grant *grant,
                       struct credit_grant_outcome *outcome_r) WARN_UNUSED;
 

@@ -320,7 +320,7 @@ def test_credits_are_granted_and_shown(stack):
     assert workspace.grant("12.5")["balance"] == 12.5
     assert workspace.grant("-2.500001", "correction")["balance"] == 9.999999
     assert "below zero" in fails(stack, "credits", "grant", "--workspace", workspace.id, "--credits", "-10", "--reason", "x")
-    assert "grow too large" in fails(stack, "credits", "grant", "--workspace", workspace.id, "--credits", "9223372036854",
+    assert "would exceed 4,611,686,018,427 credits" in fails(stack, "credits", "grant", "--workspace", workspace.id, "--credits", "9223372036854",
                                      "--reason", "x")
     assert workspace.grant("-9.999999")["balance"] == 0
     for wrong in ("0", "1e3", "1.0000001", "", "x"):

@@ -263,6 +263,37 @@ def test_grant_with_a_reference_is_made_once(stack):
     assert not [v for v in json.loads(stack.cli("audit", check=False)[1])["violations"] if v["check"] == "reference"]
 
 
+def test_grants_of_a_month_are_limited(stack):
+    """The sum of a month's grants is a 64-bit number: a void or an expiry leaves room in the balance for another grant, and none in that sum."""
+    workspace, most = stack.workspace(credits=0), 4611686018427
+    client = workspace.client()
+    later = {"effective_from": (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=40)).isoformat()}
+
+    def grant(credits, **more):
+        return client.post("/credits/grants", json={"credits": credits, **more})
+
+    def void(grant):
+        stack.cli("credits", "void", "--workspace", workspace.id, grant.json()["id"], "--reason", "by mistake")
+    void(grant(most))
+    for more in ({}, later):
+        problem(grant(1, **more), 422, "balance_limit")
+    code, _, err = stack.cli("credits", "grant", "--workspace", workspace.id, "--credits", 1, "--reason", "x", check=False)
+    assert code == 1 and "granted in this month" in err
+    assert stack.sql(f"SELECT kind, n, amount FROM credit_months WHERE workspace_id = '{workspace.id}' ORDER BY kind") == [
+        ["1", "1", f"{most}000000"], ["5", "1", f"-{most}000000"]]
+    workspace = stack.workspace(credits=0)
+    client = workspace.client()
+    assert grant(most - 10).status_code == 201
+    assert workspace.grant(10 - most, "correction")["balance"] == 0
+    planned = grant(most - 10, **later)
+    assert planned.status_code == 201, "a correction lowers what was granted"
+    problem(grant(11), 422, "balance_limit")
+    void(grant(10))
+    problem(grant(1), 422, "balance_limit")
+    void(planned)
+    assert grant(most - 10).status_code == 201, "a scheduled grant that was voided never counts"
+
+
 def row_id(at, n):
     raw = f"{int(at.timestamp() * 1000):012x}7{n:03x}8{0:015x}"
     return f"{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}"

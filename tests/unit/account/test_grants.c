@@ -30,7 +30,7 @@ static id add(enum grant_category category, int priority, int64_t credits, int64
                             .amount = credits * CREDIT,
                             .effective_ms = from_ms,
                             .expires_ms = until_ms};
-    cr_assert_eq(account_add_grant(&account, &g), OK);
+    cr_assert_eq(account_add_grant(&account, &g, 0), OK);
     return g.id;
 }
 
@@ -112,16 +112,33 @@ Test(grants, stay_far_below_64_bits, .init = begin, .fini = end)
 {
     struct grant g = {
         .id = id_new(), .category = GRANT_PAID, .amount = GRANTS_TOTAL_MAX - 10, .effective_ms = 2000};
-    cr_assert_eq(account_add_grant(&account, &g), OK);
+    cr_assert_eq(account_add_grant(&account, &g, 0), OK);
     g.id = id_new();
     g.amount = 11;
-    cr_assert_eq(account_add_grant(&account, &g), ERR_LIMIT, "what is scheduled counts");
+    cr_assert_eq(account_add_grant(&account, &g, 0), ERR_LIMIT, "what is scheduled counts");
     g.amount = 10;
     g.effective_ms = 1;
-    cr_assert_eq(account_add_grant(&account, &g), OK);
+    cr_assert_eq(account_add_grant(&account, &g, 0), OK);
     g.id = id_new();
     g.amount = INT64_MAX;
-    cr_assert_eq(account_add_grant(&account, &g), ERR_LIMIT);
+    cr_assert_eq(account_add_grant(&account, &g, 0), ERR_LIMIT);
     cr_assert_eq(account.balance, 10);
     cr_assert_eq(account.grants->n, 2);
+}
+
+Test(grants, of_a_month_are_limited_with_those_that_are_scheduled_or_start_now, .init = begin, .fini = end)
+{
+    const struct ledger_entry started = {.kind = LEDGER_GRANT, .amount = 3}, other = {.amount = 100};
+    const struct ledger_entry entries[] = {started, other};
+    struct grant g = {.id = id_new(), .category = GRANT_PAID, .amount = 5, .effective_ms = 2000};
+    cr_assert_eq(account_add_grant(&account, &g, GRANTS_TOTAL_MAX - 4), ERR_LIMIT);
+    cr_assert_eq(account_add_grant(&account, &g, GRANTS_TOTAL_MAX - 5), OK);
+    account.grants->entries = talloc_memdup(account.grants, entries, sizeof entries);
+    account.grants->entries_n = 2;
+    g = (struct grant){.id = id_new(), .category = GRANT_PAID, .amount = 7, .effective_ms = 1};
+    cr_assert_eq(account_add_grant(&account, &g, GRANTS_TOTAL_MAX - 14), ERR_LIMIT);
+    cr_assert_eq(account_add_grant(&account, &g, INT64_MAX), ERR_LIMIT);
+    cr_assert_eq(account.balance, 0, "a refused grant changes nothing");
+    cr_assert_eq(account_add_grant(&account, &g, GRANTS_TOTAL_MAX - 15), OK);
+    cr_assert_eq(account.balance, 7);
 }
