@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "command/table.h"
 #include "redis/keys.h"
+#include "spending/price_list.h"
 
 /* --- output --- */
 
@@ -160,6 +161,16 @@ bool cli_credits(struct cli *cli, const char *option, const char *text, int64_t 
     if (credits_parse(text, micro_r) && *micro_r >= min_micro)
         return true;
     cli_usage(cli, "%s must be a number of credits with at most six decimals, not \"%s\"", option, text);
+    return false;
+}
+
+bool cli_price(struct cli *cli, const char *option, const char *text, int64_t *micro_r)
+{
+    if (!cli_credits(cli, option, text, 0, micro_r))
+        return false;
+    if (*micro_r <= PRICE_TOTAL_MAX)
+        return true;
+    cli_usage(cli, "%s must be a number of credits of at most 1,000,000,000, not \"%s\"", option, text);
     return false;
 }
 

@@ -51,6 +51,8 @@ bool cli_number(struct cli *cli, const char *option, const char *text, int64_t m
                 int64_t *number_r) WARN_UNUSED;
 bool cli_credits(struct cli *cli, const char *option, const char *text, int64_t min_micro,
                  int64_t *micro_r) WARN_UNUSED;
+/* The price of a run: 0 to PRICE_TOTAL_MAX (spending/price_list.h), as price lists have it, too. */
+bool cli_price(struct cli *cli, const char *option, const char *text, int64_t *micro_r) WARN_UNUSED;
 
 /* --- settings and connections --- */
 /* Reads the settings. False after an error message: the command returns CLI_FAILED. */

@@ -255,7 +255,7 @@ int cmd_workflow_price(struct cli *cli, int argc, char **argv)
     id workspace, workflow;
     int64_t micro = -1;
     if (!cli_parse(cli, argc, argv, options, &id_text, 1) ||
-        (strcmp(credits, "default") != 0 && !cli_credits(cli, "--credits", credits, 0, &micro)))
+        (strcmp(credits, "default") != 0 && !cli_price(cli, "--credits", credits, &micro)))
         return CLI_USAGE;
     int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
     if (code == CLI_DONE)

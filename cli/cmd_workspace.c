@@ -92,7 +92,7 @@ static bool parse_workspace_limits(struct cli *cli, const struct limit_texts *t,
         return false;
     l->price.is_given = t->price != NULL;
     l->price.is_set = t->price && strcmp(t->price, "default") != 0;
-    return !l->price.is_set || cli_credits(cli, "--price-credits", t->price, 0, &l->price.value);
+    return !l->price.is_set || cli_price(cli, "--price-credits", t->price, &l->price.value);
 }
 
 static void add_limit(json_object *o, const char *name, const struct workspace_limit *l)

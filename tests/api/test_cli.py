@@ -256,7 +256,7 @@ def test_workspaces_are_created_listed_and_changed(stack):
     assert UUID.match(plain(stack, "workspace", "create", "--name", "x").strip())
     assert "tenant not found" in fails(stack, "workspace", "create", "--name", "x", "--tenant", NOBODY)
     assert "not found" in fails(stack, "workspace", "set", "--workspace", NOBODY, "--max-concurrent", 1)
-    for wrong in (["--max-concurrent", 0], ["--price-credits", "-1"], ["--price-credits", "1.0000001"],
+    for wrong in (["--max-concurrent", 0], ["--price-credits", "-1"], ["--price-credits", "1.0000001"], ["--price-credits", "1000000000.000001"],
                   ["--rate-limit-per-minute", "many"], ["--name", ""], ["--name", "n" * 201]):
         name = [] if wrong[0] == "--name" else ["--name", "x"]
         fails(stack, "workspace", "create", *name, *wrong, code=2)
