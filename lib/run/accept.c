@@ -179,7 +179,8 @@ static enum err find_child(struct db_tx *tx, struct accept_entry *entry)
     return e;
 }
 
-/* Reads the sizes of the trees that may get children. Their accounts are locked, so the sizes stay. */
+/* Reads the sizes of the trees that may get children, and whether they are being stopped in slices. Their
+ * accounts are locked, so both stay. */
 static enum err read_trees(struct db_tx *tx, struct accept_batch *b)
 {
     struct db_value values[ACCEPT_BATCH_MAX];
@@ -193,14 +194,16 @@ static enum err read_trees(struct db_tx *tx, struct accept_batch *b)
     b->trees = talloc_array(tx->ctx, struct accept_tree, b->trees_n);
     for (size_t i = 0; i < b->trees_n; i++) {
         values[i] = db_id(&roots[i]);
-        b->trees[i] = (struct accept_tree){.root_id = roots[i], .size = -1};
+        b->trees[i] = (struct accept_tree){.root_id = roots[i], .size = -1, .is_marked = true};
     }
     struct db_rows *rows;
     enum err e = db_run_each(tx->db, tx->ctx, SQL_EXECUTION_TREE_READ, NULL, 0, values, 1, b->trees_n, &rows);
     for (size_t r = 0; e == OK && r < rows->count; r++) {
         for (size_t i = 0; i < b->trees_n; i++) {
-            if (strcmp(db_str(rows, r, EXECUTION_TREE_READ_ROOT_ID), roots[i].text) == 0)
-                b->trees[i].size = db_int(rows, r, EXECUTION_TREE_READ_SIZE);
+            if (strcmp(db_str(rows, r, EXECUTION_TREE_READ_ROOT_ID), roots[i].text) != 0)
+                continue;
+            b->trees[i].size = db_int(rows, r, EXECUTION_TREE_READ_SIZE);
+            b->trees[i].is_marked = db_int(rows, r, EXECUTION_TREE_READ_IS_MARKED) != 0;
         }
     }
     for (size_t i = 0; e == OK && i < b->trees_n; i++) {
@@ -221,22 +224,23 @@ static struct accept_tree *find_tree(struct accept_batch *b, const id *root)
     return NULL;
 }
 
-/* Rejects children of runs that are being stopped in slices. The marks are set under the account lock. */
+/* Rejects children of runs that are being stopped in slices. */
 static enum err check_stop_marks(struct db_tx *tx, struct accept_batch *b)
 {
     id roots[ACCEPT_BATCH_MAX];
     struct stop_marks marks;
     size_t n = 0;
-    for (size_t i = 0; i < b->n; i++) {
-        if (entry_is_undecided(&b->entries[i]) && !run_request_is_root(b->entries[i].req))
-            roots[n++] = b->entries[i].req->parent.root_id;
+    for (size_t i = 0; i < b->trees_n; i++) {
+        if (b->trees[i].is_marked)
+            roots[n++] = b->trees[i].root_id;
     }
-    n = id_sort_distinct(roots, n);
+    if (n == 0)
+        return OK;
     enum err e = stop_marks_read(tx->db, tx->ctx, roots, n, &marks);
-    for (size_t i = 0; e == OK && n > 0 && i < b->n; i++) {
+    for (size_t i = 0; e == OK && i < b->n; i++) {
         struct accept_entry *entry = &b->entries[i];
         bool covered = false;
-        if (entry_is_undecided(entry) && !run_request_is_root(entry->req))
+        if (entry_is_undecided(entry) && entry->tree && entry->tree->is_marked)
             e = stop_marks_cover(tx->db, tx->ctx, &marks, &entry->req->parent.root_id, &entry->req->parent.id,
                                  &covered);
         if (covered)
@@ -303,12 +307,10 @@ static enum err lock_parents(struct db_tx *tx, struct accept_batch *b)
             e = check_parent(tx, b, &b->entries[i]);
     }
     if (e == OK)
-        e = check_stop_marks(tx, b);
-    if (e == OK)
         e = read_trees(tx, b);
     for (size_t i = 0; e == OK && i < b->n; i++)
         b->entries[i].tree = find_tree(b, &b->entries[i].req->parent.root_id);
-    return e;
+    return e == OK ? check_stop_marks(tx, b) : e;
 }
 
 static bool version_may_be_stale(const struct accept_entry *entry, enum responder_kind kind)

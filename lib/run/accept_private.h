@@ -15,6 +15,8 @@ struct accept_tree {
     /* Descendants, including those that this batch has accepted so far. */
     int64_t size;
     bool changed;
+    /* It has marks in `stops`, or may have. */
+    bool is_marked;
 };
 
 /* A run that gets children in this batch. Its row is locked. */
