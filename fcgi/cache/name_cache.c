@@ -3,7 +3,7 @@
 #include <talloc.h>
 
 #include "base/clock.h"
-#include "fcgi/cache/lru.h"
+#include "base/lru.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/request.h"
 #include "store/responder.h"

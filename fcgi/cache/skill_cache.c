@@ -4,7 +4,7 @@
 #include <talloc.h>
 
 #include "base/log.h"
-#include "fcgi/cache/lru.h"
+#include "base/lru.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/request.h"
 

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "fcgi/cache/lru.h"
+#include "base/lru.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/request.h"
 #include "fcgi/http/slow.h"

@@ -1,5 +1,5 @@
-/* A bounded map from keys of one size to values; it evicts the least recently used entry. The caches of this
- * folder are built on it. A cache belongs to one process and takes no locks. */
+/* A bounded map from keys of one size to values; it evicts the least recently used entry. A map belongs to one
+ * thread and takes no locks. */
 #pragma once
 
 #include <stddef.h>

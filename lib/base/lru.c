@@ -1,4 +1,4 @@
-#include "fcgi/cache/lru.h"
+#include "base/lru.h"
 
 #include <string.h>
 #include <talloc.h>

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "fcgi/cache/lru.h"
+#include "base/lru.h"
 
 static void put(struct lru *lru, int key, size_t weight)
 {
