@@ -82,3 +82,10 @@ void lru_put(struct lru *lru, const void *key, void *value, size_t weight)
     lru->weight += weight;
     append(lru, entry);
 }
+
+void lru_remove(struct lru *lru, const void *key)
+{
+    struct lru_entry *entry = find_entry(lru, key);
+    if (entry)
+        evict(lru, entry);
+}

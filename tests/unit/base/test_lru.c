@@ -58,6 +58,21 @@ Test(lru, keeps_the_total_weight)
     talloc_free(lru);
 }
 
+Test(lru, removes_a_value_with_its_weight)
+{
+    struct lru *lru = lru_new(NULL, sizeof(int), 3, 10);
+    int absent = 7, key = 1;
+    put(lru, 1, 9);
+    lru_remove(lru, &absent);
+    cr_assert(has(lru, 1));
+    lru_remove(lru, &key);
+    cr_assert_not(has(lru, 1));
+    put(lru, 2, 9);
+    put(lru, 3, 1);
+    cr_assert(has(lru, 2) && has(lru, 3), "the weight of the removed value no longer counts");
+    talloc_free(lru);
+}
+
 Test(lru, replaces_the_value_of_a_key)
 {
     struct lru *lru = lru_new(NULL, sizeof(int), 3, 10);
