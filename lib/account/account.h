@@ -79,9 +79,9 @@ struct account *account_find(struct account *accounts, size_t n, const id *works
 /* Writes locked accounts back, with their grants where these are open, and tells webhooks of the lines that
  * they cross. Once in a transaction. */
 enum err account_write(struct db_tx *tx, struct account *accounts, size_t n) WARN_UNUSED;
-/* Call this before a workflow or skill of the workspace gets a new version or is archived. A caller that read
- * a version together with catalog_version, and finds catalog_version unchanged under the account's lock,
- * knows that the version is still current. Locks the account. */
+/* Call this before a workflow or skill of the workspace gets a new version or another price, or is archived.
+ * A caller that read a version and its price together with catalog_version, and finds catalog_version
+ * unchanged under the account's lock, knows that both are still current. Locks the account. */
 enum err account_bump_catalog_version(struct db_tx *tx, const id *workspace) WARN_UNUSED;
 /* After the commit: queues the new balances of the changed accounts for Redis. */
 void account_publish(struct redis *redis, const struct account *accounts, size_t n);
