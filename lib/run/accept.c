@@ -319,6 +319,13 @@ static bool version_may_be_stale(const struct accept_entry *entry, enum responde
            accept_version_may_be_stale(entry->req, entry->account->catalog_version);
 }
 
+static int64_t current_price(const struct db_rows *rows, size_t r)
+{
+    return db_cell(rows, r, WORKFLOW_CURRENT_VERSIONS_PRICE)->is_null
+               ? -1
+               : db_int(rows, r, WORKFLOW_CURRENT_VERSIONS_PRICE);
+}
+
 static enum err check_versions(struct db_tx *tx, struct accept_batch *b, enum responder_kind kind,
                                enum sql_id query)
 {
@@ -340,7 +347,8 @@ static enum err check_versions(struct db_tx *tx, struct accept_batch *b, enum re
         for (size_t r = 0; r < rows->count && !current; r++)
             current =
                 strcmp(db_str(rows, r, WORKFLOW_CURRENT_VERSIONS_ID), entry->req->responder_id.text) == 0 &&
-                db_int(rows, r, WORKFLOW_CURRENT_VERSIONS_VERSION) == entry->req->version;
+                db_int(rows, r, WORKFLOW_CURRENT_VERSIONS_VERSION) == entry->req->version &&
+                current_price(rows, r) == entry->req->price;
         if (!current)
             entry->answer->verdict = RUN_RESPONDER_CHANGED;
     }

@@ -55,7 +55,7 @@ struct run_request {
     enum run_source source;
     /* Micro-credits that the program or manifest asks for; 0: none. */
     int64_t credits_asked;
-    /* The operator's price of this responder in micro-credits; -1: not set. */
+    /* The operator's price of this responder in micro-credits, read together with `version`; -1: not set. */
     int64_t price;
 
     /* Of a child; parent.id is unset for a root. */
@@ -132,7 +132,7 @@ enum run_verdict {
     RUN_CONCURRENCY_LIMITED,
     /* 403: as many runs of the workspace wait for their start as may; `limit`. */
     RUN_DELAYED_LIMITED,
-    /* The responder was archived or has a newer version: validate against it and repeat. */
+    /* The responder was archived, or has a newer version or another price: validate against it and repeat. */
     RUN_RESPONDER_CHANGED,
     /* The parent no longer runs the attempt that asks. */
     RUN_PARENT_GONE,
