@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <talloc.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "json/json.h"
 
@@ -16,6 +17,7 @@ struct cached_program {
 struct compiled_programs {
     struct memory_budget *memory;
     struct compiled_cache *cache;
+    struct current_rows *rows;
 };
 
 struct compiled_programs *compiled_programs_new(void *ctx, struct compute_thread *compute,
@@ -24,6 +26,7 @@ struct compiled_programs *compiled_programs_new(void *ctx, struct compute_thread
     struct compiled_programs *all = talloc_zero(ctx, struct compiled_programs);
     all->memory = memory;
     all->cache = compiled_cache_new(all, compute, memory);
+    all->rows = current_rows_new(all);
     return all;
 }
 
@@ -43,6 +46,11 @@ bool compiled_programs_admit(struct compiled_programs *all, size_t bytes)
 struct compiled_cache_counts compiled_programs_count(const struct compiled_programs *all)
 {
     return compiled_cache_count(all->cache);
+}
+
+struct current_rows *compiled_programs_rows(struct compiled_programs *all)
+{
+    return all->rows;
 }
 
 const struct program *cached_program_compiled(const struct cached_program *p)
@@ -157,6 +165,38 @@ enum err compiled_programs_get(struct compiled_programs *all, struct db *db, con
     size_t size;
     enum err e = compiled_programs_get_within(all, db, scratch, workflow, version, INT64_MAX, &bytes_left,
                                               program_r, &text, &size);
+    talloc_free(scratch);
+    return e;
+}
+
+/* --- current versions --- */
+
+static struct current_row row_of_workflow(const struct db_rows *rows, const id *workflow, int64_t read_ms)
+{
+    bool unset = db_cell(rows, 0, EXECUTOR_WORKFLOW_PRICE)->is_null;
+    return (struct current_row){
+        .responder_id = *workflow,
+        .version = (int)db_int(rows, 0, EXECUTOR_WORKFLOW_VERSION),
+        .price = unset ? -1 : db_int(rows, 0, EXECUTOR_WORKFLOW_PRICE),
+        .catalog_version = db_int(rows, 0, EXECUTOR_WORKFLOW_RESPONDERS),
+        .read_ms = read_ms,
+    };
+}
+
+enum err compiled_programs_find_current(struct compiled_programs *all, struct db *db, const id *workspace,
+                                        const id *workflow, struct current_row *row_r)
+{
+    struct db_value args[] = {db_id(workflow), db_id(workspace)};
+    int64_t now_ms = clock_boot_ms();
+    void *scratch = talloc_new(NULL);
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, SQL_EXECUTOR_WORKFLOW, args, 2, &rows);
+    if (e == OK && rows->count == 0)
+        e = ERR_NOT_FOUND;
+    if (e == OK) {
+        *row_r = row_of_workflow(rows, workflow, now_ms);
+        current_rows_put(all->rows, workspace, workflow->text, row_r);
+    }
     talloc_free(scratch);
     return e;
 }

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <talloc.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "json/json.h"
 
@@ -17,6 +18,7 @@ struct cached_skill {
 
 struct compiled_skills {
     struct compiled_cache *cache;
+    struct current_rows *rows;
 };
 
 struct compiled_skills *compiled_skills_new(void *ctx, struct compute_thread *compute,
@@ -24,12 +26,18 @@ struct compiled_skills *compiled_skills_new(void *ctx, struct compute_thread *co
 {
     struct compiled_skills *all = talloc_zero(ctx, struct compiled_skills);
     all->cache = compiled_cache_new(all, compute, memory);
+    all->rows = current_rows_new(all);
     return all;
 }
 
 struct compiled_cache_counts compiled_skills_count(const struct compiled_skills *all)
 {
     return compiled_cache_count(all->cache);
+}
+
+struct current_rows *compiled_skills_rows(struct compiled_skills *all)
+{
+    return all->rows;
 }
 
 const struct manifest *cached_skill_manifest(const struct cached_skill *s)
@@ -121,24 +129,41 @@ enum err compiled_skills_get_within(struct compiled_skills *all, struct db *db, 
     return e == OK ? compile_within(all, row_r, bytes_left, skill_r) : e;
 }
 
+/* The price may have changed since the version was compiled. Only the database thread reads it. */
+static void take_row(struct cached_skill *s, const struct current_row *row)
+{
+    s->row.price = row->price;
+    s->row.catalog_version = row->catalog_version;
+}
+
 enum err compiled_skills_find_within(struct compiled_skills *all, struct db *db, void *ctx,
                                      const id *workspace, const char *slug, size_t *bytes_left,
                                      struct cached_skill **skill_r, struct skill *row_r)
 {
     /* a large manifest is not read if it is in the cache */
     size_t text_max = *bytes_left < INT64_MAX ? *bytes_left : INT64_MAX;
+    int64_t now_ms = clock_boot_ms();
     enum err e = skill_get_current_within(db, ctx, workspace, slug, text_max, row_r);
     if (e != OK)
         return e;
-    int64_t price = row_r->price, catalog_version = row_r->catalog_version;
-    struct cached_skill *s = compiled_cache_get(all->cache, &row_r->id, row_r->version);
+    const struct current_row read = {row_r->id, row_r->version, row_r->price, row_r->catalog_version, now_ms};
+    current_rows_put(all->rows, workspace, slug, &read);
+    struct cached_skill *s = compiled_cache_get(all->cache, &read.responder_id, read.version);
     e = s ? usable(s, skill_r) : compile_within(all, row_r, bytes_left, skill_r);
-    if (e != OK)
-        return e;
-    /* the operator may have changed the price; only this thread reads both */
-    (*skill_r)->row.price = price;
-    (*skill_r)->row.catalog_version = catalog_version;
-    return OK;
+    if (e == OK)
+        take_row(*skill_r, &read);
+    return e;
+}
+
+struct cached_skill *compiled_skills_find_kept(struct compiled_skills *all, const id *workspace,
+                                               const char *slug)
+{
+    const struct current_row *kept = current_rows_get(all->rows, workspace, slug, clock_boot_ms());
+    struct cached_skill *s = kept ? compiled_cache_get(all->cache, &kept->responder_id, kept->version) : NULL;
+    if (!s || usable(s, &s) != OK)
+        return NULL;
+    take_row(s, kept);
+    return s;
 }
 
 enum err compiled_skills_find(struct compiled_skills *all, struct db *db, const id *workspace,

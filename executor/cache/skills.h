@@ -3,6 +3,7 @@
 #pragma once
 
 #include "executor/cache/compiled_cache.h"
+#include "executor/cache/current_rows.h"
 #include "skill/manifest.h"
 #include "store/skill.h"
 
@@ -25,12 +26,19 @@ enum err compiled_skills_get_within(struct compiled_skills *all, struct db *db, 
                                     const id *workspace, const id *skill, int version, size_t text_max,
                                     size_t *bytes_left, struct cached_skill **skill_r,
                                     struct skill *row_r) WARN_UNUSED;
-/* The current version, by the skill's slug; a manifest of more than *bytes_left bytes is not read, and
- * row_r->manifest is NULL then. */
+/* The current version, by the skill's slug, which is read in any case; a manifest of more than *bytes_left
+ * bytes is not read, and row_r->manifest is NULL then. */
 enum err compiled_skills_find_within(struct compiled_skills *all, struct db *db, void *ctx,
                                      const id *workspace, const char *slug, size_t *bytes_left,
                                      struct cached_skill **skill_r, struct skill *row_r) WARN_UNUSED;
-/* The same, whatever its size: for a thread that nobody waits for. */
+/* A reference to the version that was found last within CURRENT_ROW_MS, without a look at MariaDB, for a
+ * caller that keeps the rules of current_rows.h. NULL: there is none, it is no longer in the cache, or it
+ * does not compile; find it by compiled_skills_find_within. */
+struct cached_skill *compiled_skills_find_kept(struct compiled_skills *all, const id *workspace,
+                                               const char *slug);
+/* Database thread only: what was found last, by slug. */
+struct current_rows *compiled_skills_rows(struct compiled_skills *all);
+/* As compiled_skills_find_within, whatever the size: for a thread that nobody waits for. */
 enum err compiled_skills_find(struct compiled_skills *all, struct db *db, const id *workspace,
                               const char *slug, struct cached_skill **skill_r) WARN_UNUSED;
 
@@ -46,7 +54,8 @@ void compiled_skills_add(struct compiled_skills *all, const id *skill, int versi
 struct compiled_cache_counts compiled_skills_count(const struct compiled_skills *all);
 
 const struct manifest *cached_skill_manifest(const struct cached_skill *s);
-/* Without the manifest's text. Its price belongs to the database thread. */
+/* Without the manifest's text. Its price and its catalog version are those of the row that was used last;
+ * they belong to the database thread. */
 const struct skill *cached_skill_row(const struct cached_skill *s);
 struct cached_skill *cached_skill_ref(struct cached_skill *s);
 void cached_skill_unref(struct cached_skill *s); /* any thread; NULL-safe */

@@ -16,18 +16,26 @@ enum {
 
 static enum err load_child_version(struct db_thread_ctx *thread_ctx, struct child_job *j)
 {
-    struct db_value args[] = {db_id(&j->request.responder_id), db_id(&j->request.workspace_id)};
-    struct db_rows *rows;
-    enum err e = db_run(thread_ctx->db, j, SQL_EXECUTOR_WORKFLOW, args, 2, &rows);
+    struct run_request *request = &j->request;
+    struct compiled_programs *programs = thread_ctx->programs;
+    const struct current_row *kept =
+        current_rows_get(compiled_programs_rows(programs), &request->workspace_id, request->responder_id.text,
+                         clock_boot_ms());
+    struct current_row row;
+    enum err e = OK;
+    j->by_kept_row = kept;
+    if (kept)
+        row = *kept;
+    else
+        e = compiled_programs_find_current(programs, thread_ctx->db, &request->workspace_id,
+                                           &request->responder_id, &row);
+    if (e == ERR_NOT_FOUND)
+        j->why = "the workflow does not exist";
     if (e != OK)
         return e;
-    if (rows->count == 0) {
-        j->why = "the workflow does not exist";
-        return ERR_NOT_FOUND;
-    }
-    j->request.version = (int)db_int(rows, 0, EXECUTOR_WORKFLOW_VERSION);
-    j->request.price =
-        db_cell(rows, 0, EXECUTOR_WORKFLOW_PRICE)->is_null ? -1 : db_int(rows, 0, EXECUTOR_WORKFLOW_PRICE);
+    request->version = row.version;
+    request->price = row.price;
+    request->catalog_version = row.catalog_version;
     return OK;
 }
 
@@ -125,7 +133,6 @@ static void fill_skill_request(struct child_job *j, const struct skill *row)
     struct run_request *request = &j->request;
     request->responder_id = row->id;
     request->version = row->version;
-    request->catalog_version = row->catalog_version;
     request->price = row->price;
     request->credits_asked = row->credits;
     request->agentic = row->agentic;
@@ -137,6 +144,10 @@ static void fill_skill_request(struct child_job *j, const struct skill *row)
 static enum err find_child_skill(struct db_thread_ctx *thread_ctx, struct child_job *j, size_t *compile_left,
                                  struct cached_skill **skill_r)
 {
+    *skill_r = compiled_skills_find_kept(thread_ctx->skills, &j->request.workspace_id, j->slug);
+    j->by_kept_row = *skill_r;
+    if (*skill_r)
+        return OK;
     void *scratch = talloc_new(NULL);
     struct skill row;
     enum err e = compiled_skills_find_within(thread_ctx->skills, thread_ctx->db, scratch,
@@ -165,6 +176,7 @@ static enum err prepare_child_skill(struct db_thread_ctx *thread_ctx, struct chi
     by.responder = row->id;
     by.version = row->version;
     by.schema = m->inputs;
+    j->request.catalog_version = row->catalog_version;
     e = check_child_inputs(thread_ctx, j, &by);
     if (e == OK)
         e = choose_child_model(thread_ctx, j, m);
@@ -174,10 +186,50 @@ static enum err prepare_child_skill(struct db_thread_ctx *thread_ctx, struct chi
     return e;
 }
 
+/* It was prepared by a version or a price that was no longer current: preparing it again decides it. */
+static bool is_outdated(const struct child_job *j)
+{
+    return j->answer.verdict == RUN_RESPONDER_CHANGED;
+}
+
+/* The row that the request was completed with is read anew the next time, unless another child has done that.
+ */
+static void forget_child_row(struct db_thread_ctx *thread_ctx, const struct child_job *j)
+{
+    const struct run_request *request = &j->request;
+    if (j->slug)
+        current_rows_forget(compiled_skills_rows(thread_ctx->skills), &request->workspace_id, j->slug,
+                            request->catalog_version);
+    else
+        current_rows_forget(compiled_programs_rows(thread_ctx->programs), &request->workspace_id,
+                            request->responder_id.text, request->catalog_version);
+}
+
+static enum err prepare_by_row(struct db_thread_ctx *thread_ctx, struct child_job *j, size_t *compile_left)
+{
+    return j->slug ? prepare_child_skill(thread_ctx, j, compile_left)
+                   : prepare_child_workflow(thread_ctx, j, compile_left);
+}
+
+/* A child is not rejected by a row that may be outdated. */
+static enum err prepare_by_current_row(struct db_thread_ctx *thread_ctx, struct child_job *j,
+                                       size_t *compile_left)
+{
+    enum err e = prepare_by_row(thread_ctx, j, compile_left);
+    if (e == OK || err_is_transient(e) || !j->by_kept_row)
+        return e;
+    forget_child_row(thread_ctx, j);
+    j->why = NULL;
+    j->reason = REASON_NONE;
+    return prepare_by_row(thread_ctx, j, compile_left);
+}
+
 /* Does what accept_batch leaves to its callers. Every error that is not transient rejects the child for good,
  * unless it is out. */
 static enum err prepare_child(struct db_thread_ctx *thread_ctx, struct child_job *j, size_t *compile_left)
 {
+    if (is_outdated(j))
+        forget_child_row(thread_ctx, j);
     j->is_out = false;
     j->why = NULL;
     j->reason = REASON_NONE;
@@ -185,8 +237,7 @@ static enum err prepare_child(struct db_thread_ctx *thread_ctx, struct child_job
     enum err e = j->resumed ? find_earlier_child(thread_ctx, j) : OK;
     if (e != OK || j->answer.verdict == RUN_CHILD_EXISTS)
         return e;
-    e = j->slug ? prepare_child_skill(thread_ctx, j, compile_left)
-                : prepare_child_workflow(thread_ctx, j, compile_left);
+    e = prepare_by_current_row(thread_ctx, j, compile_left);
     if (e != OK && !err_is_transient(e) && !j->why)
         j->why = "the run could not be started";
     return e;

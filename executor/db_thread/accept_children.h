@@ -8,7 +8,8 @@
 
 #include "executor/db_thread/child_job.h"
 
-/* False: try again, because a server was unreachable or the workflow has a new version. */
+/* False: try again, because a server was unreachable, or the workflow or skill was changed after
+ * its row was read. */
 bool child_is_decided(const struct child_job *j);
 /* Not decided because MariaDB was unreachable. */
 bool child_is_held_up(const struct child_job *j);

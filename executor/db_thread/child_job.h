@@ -39,6 +39,8 @@ struct child_job {
 
     /* --- of the database thread --- */
     struct child_check check;
+    /* The request was completed with a row that was kept (executor/cache/current_rows.h). */
+    bool by_kept_row;
     /* The compute thread has the child; it comes back to the database thread. */
     bool is_out;
     /* It belongs to a commit (commit_add_child) that is not written yet, and does not go out. */
