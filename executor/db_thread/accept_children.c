@@ -283,7 +283,8 @@ size_t prepare_children(struct db_thread_ctx *thread_ctx, struct child_job *cons
         struct child_job *j = jobs[i];
         if (i > 0 && clock_boot_us() > until_us)
             return i;
-        j->is_ready = child_is_busy(j); /* the request is still complete, and validating it again would cost */
+        j->is_ready =
+            child_is_busy(j); /* the request is still complete, and validating it again would cost */
         if (j->is_ready)
             continue;
         enum err e = prepare_child(thread_ctx, j, &compile_left);

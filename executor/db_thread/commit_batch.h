@@ -21,9 +21,9 @@ struct commit_batch {
     size_t busy_n;
     /* Zeroed: no claims. */
     struct claim_batch claims;
-    /* Children that are accepted when the commits are written, up to ACCEPT_GROUP_MAX, and the answers; 0: none.
-     * A batch has claims or children: a claim is offered to the loop while the transaction is open, and the
-     * accounts of children would be locked meanwhile. */
+    /* Children that are accepted when the commits are written, up to ACCEPT_GROUP_MAX, and the answers; 0:
+     * none. A batch has claims or children: a claim is offered to the loop while the transaction is open, and
+     * the accounts of children would be locked meanwhile. */
     const struct run_request *const *children;
     struct run_answer *answers;
     size_t children_n;

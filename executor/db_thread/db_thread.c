@@ -153,8 +153,8 @@ struct child_group {
     size_t n;
 };
 
-/* A child that is accepted alone while nothing else waits to be claimed is claimed by this process, which saves
- * the way over Redis. Several are for whoever is free. */
+/* A child that is accepted alone while nothing else waits to be claimed is claimed by this process, which
+ * saves the way over Redis. Several are for whoever is free. */
 static void keep_child(struct db_thread *t, const struct child_group *g)
 {
     for (size_t i = 0; i < g->n; i++)

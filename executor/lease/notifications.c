@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "executor/lease/claimer.h"
+#include "executor/run/active_run.h"
 #include "executor/run/child_watch.h"
 #include "executor/run/stop_hints.h"
 #include "redis/keys.h"
@@ -22,13 +23,19 @@ struct notifications {
     const char *stops_channel, *children_channel, *latency_channel, *shares_channel;
 };
 
+static void look_up_child(struct notifications *n, const id *child)
+{
+    if (!run_ends_here(n->exec, child))
+        child_watch_notify(n->exec->child_watch, child);
+}
+
 static void on_run_stopped(struct notifications *n, const char *text, size_t size)
 {
     id run_id;
     if (!id_parse(text, size, &run_id))
         return;
     stop_hints_add(n->stop_hints, &run_id);
-    child_watch_notify(n->exec->child_watch, &run_id);
+    look_up_child(n, &run_id);
 }
 
 /* The message is "PARENT CHILD". */
@@ -36,7 +43,7 @@ static void on_child_ended(struct notifications *n, const char *text, size_t siz
 {
     id child;
     if (size > ID_LENGTH && id_parse(text + ID_LENGTH + 1, size - ID_LENGTH - 1, &child))
-        child_watch_notify(n->exec->child_watch, &child);
+        look_up_child(n, &child);
 }
 
 /* The message is a number of microseconds. */

@@ -266,12 +266,19 @@ static void follow_deadline(struct active_run *run, const struct commit *c)
 }
 
 /* A parent in this process need not look its child's end up. Only of a success: MariaDB may have cut an
- * error. */
+ * error. Another end is looked up (look_up_end). */
 static void tell_parent(struct executor *exec, const struct commit *c)
 {
     struct child_end end = {.state = STATE_SUCCEEDED, .output = c->move.output};
     if (exec->child_watch && c->move.move == MOVE_SUCCEED)
         child_watch_tell(exec->child_watch, &c->run, &end);
+}
+
+/* The run has left memory. */
+static void look_up_end(struct executor *exec, const struct commit *c)
+{
+    if (exec->child_watch)
+        child_watch_notify(exec->child_watch, &c->run);
 }
 
 static void on_run_commit(struct job *job)
@@ -282,10 +289,12 @@ static void on_run_commit(struct job *job)
         talloc_free(c);
         return;
     }
+    struct executor *exec = run->exec;
     run->in_flight = NULL;
     run->parking = false;
     if (c->fenced) {
         run_cancel(run, "stopped, or running elsewhere");
+        look_up_end(exec, c);
     } else if (job->e != OK && c->has_move) {
         log_refusal(run, c);
         end_refused_run(run, c);
@@ -296,8 +305,9 @@ static void on_run_commit(struct job *job)
         run_fail(run, REASON_INTERNAL, "the run's progress could not be stored");
     } else if (c->has_move) {
         log_run_end(run, c);
-        tell_parent(run->exec, c); /* before the files of the run are removed, for which it need not wait */
+        tell_parent(exec, c); /* before the files of the run are removed, for which it need not wait */
         forget_run(run);
+        look_up_end(exec, c);
     } else if (c->park && !c->not_parked) {
         leave_parked(run, c);
     } else {
@@ -411,6 +421,12 @@ void run_release(struct active_run *run)
     run->ending = true;
     run->kind->cancel(run);
     end_run(run, &move);
+}
+
+bool run_ends_here(const struct executor *exec, const id *run)
+{
+    const struct active_run *active = id_map_get(exec->runs, run);
+    return active && active->in_flight && active->in_flight->has_move;
 }
 
 void runs_release_idle(struct executor *exec, bool all)

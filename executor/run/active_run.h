@@ -159,6 +159,10 @@ void run_count_memory(struct active_run *run);
 /* Yields the slot if the run only waits and has nothing to write. */
 void run_yield_slot(struct active_run *run);
 
+/* This process is about to learn whether its own commit of the run's end is written. It looks up then what
+ * has become of the run, if anybody watches it, so that an announcement of its end can be ignored. */
+bool run_ends_here(const struct executor *exec, const id *run);
+
 /* For SIGTERM: releases the runs without a side effect in flight; with `all`, every run. */
 void runs_release_idle(struct executor *exec, bool all);
 void runs_cancel_all(struct executor *exec, const char *why);

@@ -27,7 +27,7 @@ void child_watch_expect(struct child_watch *w, const id *child);
  * expected, or whose end was announced since, is looked up at once, as it may have ended already. */
 void child_watch_add(struct child_watch *w, const id *child, child_ended *ended, void *arg);
 void child_watch_forget(struct child_watch *w, const id *child);
-/* Redis announced its end: looks it up now. Ignored if the child is not watched. */
+/* Its end was announced, or may have come: looks it up now. Ignored if the child is not watched. */
 void child_watch_notify(struct child_watch *w, const id *child);
 /* This process has committed its end. Ignored if the child is not watched. */
 void child_watch_tell(struct child_watch *w, const id *child, const struct child_end *end);

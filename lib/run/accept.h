@@ -23,8 +23,8 @@
 void accept_batch(struct db *db, struct redis *redis, void *ctx, const struct run_request *const *requests,
                   size_t n, uint64_t settle_connection, struct run_answer *answers);
 
-/* The same as a part of a transaction of the caller, for children whose parents' rows that transaction may have
- * locked and written. The caller begins with accept_begin, calls accept_write in each execution of the
+/* The same as a part of a transaction of the caller, for children whose parents' rows that transaction may
+ * have locked and written. The caller begins with accept_begin, calls accept_write in each execution of the
  * transaction, and accept_end after the last one with the error of db_transaction, which publishes the runs
  * or gives the verdicts of a failure. If the caller's transaction fails because of a run (ERR_INTERNAL), the
  * caller gives the requests to accept_batch, which isolates that run. */

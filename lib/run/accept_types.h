@@ -45,8 +45,8 @@ struct run_request {
     /* An item of a batch, with or without a key. Its first event is not published: nobody has its id before
      * the response, and whoever follows it later finds the event with the run in MariaDB. */
     bool is_item;
-    /* The caller is about to claim it and does not put it on the queue of Redis: should the caller not come to
-     * that, the scan of MariaDB finds the run. */
+    /* The caller is about to claim it and does not put it on the queue of Redis: should the caller not come
+     * to that, the scan of MariaDB finds the run. */
     bool is_kept;
     /* A retry: the version need not be the current one. */
     bool pinned;

@@ -134,9 +134,8 @@ static void start_tool_child(struct tool_call_run *u, const char *slug, const ch
     request->parent.deadline_ms = run->row.deadline_ms;
     const struct trace_key key = {.span = TRACE_SPAN_RUN};
     run_trace_child(&run->trace, key, j, &request->trace, &request->trace_state);
-    request->parent.started =
-        span_text(talloc_asprintf(j, "{\"execution_id\":\"%s\",\"step_index\":%d}",
-                                  request->execution_id.text, request->parent.step));
+    request->parent.started = span_text(talloc_asprintf(j, "{\"execution_id\":\"%s\",\"step_index\":%d}",
+                                                        request->execution_id.text, request->parent.step));
     request->parent.is_first = run->row.attempt == 0;
     request->input = span_text(talloc_strdup(j, arguments));
     request->first_response.status = 201;

@@ -170,9 +170,8 @@ static void fill_child_request(struct child_job *j, const struct action *a, json
     request->parent.depth = run->row.depth;
     request->parent.deadline_ms = run->row.deadline_ms;
     run_trace_child(&run->trace, action_trace_key(a), j, &request->trace, &request->trace_state);
-    const char *started =
-        talloc_asprintf(j, "{\"execution_id\":\"%s\",\"step_index\":%zu,\"step\":\"%s\"}",
-                        request->execution_id.text, a->step->index, a->step->name);
+    const char *started = talloc_asprintf(j, "{\"execution_id\":\"%s\",\"step_index\":%zu,\"step\":\"%s\"}",
+                                          request->execution_id.text, a->step->index, a->step->name);
     request->parent.started = span_text(started);
     request->parent.is_first = run->row.attempt == 0;
     request->input = (struct span){.at = talloc_strndup(j, text, size), .size = size};
@@ -239,8 +238,8 @@ static enum err new_child_job(struct action *a, struct child_job **job_r, struct
         *job_r = j;
     } else {
         const char *error = why ? why : "the inputs could not be rendered";
-        *failure = (struct action_failure){.error = talloc_strdup(a, error),
-                                           .reason = scope_failure_reason(&scope)};
+        *failure =
+            (struct action_failure){.error = talloc_strdup(a, error), .reason = scope_failure_reason(&scope)};
         talloc_free(j);
     }
     talloc_free(scratch);
