@@ -99,8 +99,10 @@ void commit_add_child(struct commit *c, struct child_job *child)
 void commit_remove_child(struct commit *c, const struct child_job *child)
 {
     for (size_t i = 0; i < c->children_n; i++) {
-        if (c->children[i] == child)
-            c->children[i--] = c->children[--c->children_n];
+        if (c->children[i] != child)
+            continue;
+        c->bytes -= COMMIT_ROW_BYTES + child->request.input.size;
+        c->children[i--] = c->children[--c->children_n];
     }
 }
 

@@ -46,8 +46,8 @@ struct db_thread {
     struct limited_workspaces limited_workspaces;
     /* Commits or children are left that no time was for in this turn; MariaDB is reachable. */
     bool work_left;
-    /* The last turn ended before it could claim: the first batch of the next one claims, whether it has
-     * children or not. */
+    /* A batch with children was written, and nothing has been claimed in this turn: the next batch claims,
+     * whether it has children or not. */
     bool claims_first;
     /* Where the last scan ended. */
     struct scan_place scan_place;
@@ -223,13 +223,15 @@ static void join_children(struct db_thread *t, const struct commit_batch *b, str
 }
 
 /* The transaction with the ready children is over. Puts those that are to be tried by themselves into
- * `children`: if MariaDB refused the transaction, one of them may be the reason. */
+ * `children`: if MariaDB refused the transaction, one of them may be the reason. Whatever its error was, it
+ * is no answer to the children that stay with their commits. */
 static void settle_children(struct db_thread *t, const struct child_group *ready,
                             const struct run_answer *answers, enum err e, struct thread_job_list *children)
 {
     for (size_t i = 0; i < ready->n; i++) {
         struct child_job *j = ready->jobs[i];
         child_take_answer(j, &answers[i]);
+        j->is_ready = e == OK;
         if (!j->joins && e == ERR_INTERNAL)
             add_job(children, &j->job);
         else if (!j->joins)
@@ -513,6 +515,11 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b, cons
     b->children_n = ready->n;
     int64_t began_us = clock_boot_us();
     enum err e = commit_batch_write(b);
+    settle_children(t, ready, answers, e, children);
+    if (e == ERR_INTERNAL && b->children_n > 0) { /* other runs' commits do not suffer from a child */
+        b->children_n = 0;
+        e = commit_batch_write(b);
+    }
     claim_intake_open(t->intake);
     if (e == OK && b->claims.runs_n > 0) {
         claim_intake_note_claims(t->intake, b->claims.runs_n, clock_boot_us() - began_us);
@@ -524,7 +531,6 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b, cons
     for (size_t i = 0; i < b->busy_n; i++)
         keep_busy(t, &b->busy[i]->job);
     b->busy_n = 0;
-    settle_children(t, ready, answers, e, children);
     bool written = e == OK || (e == ERR_INTERNAL && write_one_by_one(t, b, children));
     if (!written)
         requeue_commits(t, b->commits, b->commits_n);
@@ -630,8 +636,8 @@ static bool batch_has_children(const struct commit_batch *b, const struct thread
 }
 
 /* Writes what is unwritten, for WRITE_TURN_US, except for children whose validation would take too long. The
- * first batch with room for claims, and without children, makes them; further ones come in the next turn,
- * after the other jobs. Stops when MariaDB is unreachable. */
+ * first batch with room for claims makes them, or the second if the first has children; further ones come in
+ * the next turn, after the other jobs. Stops when MariaDB is unreachable. */
 static void write_commits(struct db_thread *t, struct db_thread_cycle *cycle)
 {
     bool reachable = true;
@@ -650,7 +656,6 @@ static void write_commits(struct db_thread *t, struct db_thread_cycle *cycle)
             join_children(t, &b, &children, &ready);
         else
             claims = claims || add_claims(t, &b, &cycle->claimables);
-        t->claims_first = false;
         if (b.commits_n > 0 || b.claims.limit > 0)
             reachable = write_commit_batch(t, &b, &ready, &children);
         if (tree && !reachable)
@@ -658,10 +663,10 @@ static void write_commits(struct db_thread *t, struct db_thread_cycle *cycle)
         else if (tree)
             reachable = write_tree_commit(t, tree);
         reachable = accept_child_jobs(t, &children) && reachable;
+        t->claims_first = !claims && claim_intake_has_work(t->intake);
         if (!STAILQ_EMPTY(&t->unwritten) && write_turn_is_over(t, began_us, claims))
             t->work_left = true;
     }
-    t->claims_first = !claims && claim_intake_has_work(t->intake);
     t->work_left = t->work_left && reachable;
     if (STAILQ_EMPTY(&t->busy))
         t->busy_tries = 0;

@@ -118,6 +118,54 @@ def test_a_child_that_is_accepted_with_its_parents_commit(proxied, code, done):
         assert [type for _, type in events_of(stack, child)].count(1) == 1
 
 
+@pytest.fixture
+def refuses(proxied):
+    """While a parent is in the table `refused`, MariaDB refuses its children."""
+    stack, _ = proxied
+    stack.sql("CREATE TABLE refused (id UUID PRIMARY KEY)")
+    stack.sql("CREATE TRIGGER refuse_child BEFORE INSERT ON execution_children FOR EACH ROW IF NEW.parent_id IN (SELECT id FROM refused) THEN "
+              "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'refused', MYSQL_ERRNO = 4025; END IF")
+    yield lambda id: stack.sql(f"INSERT INTO refused VALUES ('{id}')")
+    stack.sql("DROP TRIGGER refuse_child; DROP TABLE refused")
+
+
+def with_child(workspace, seconds):
+    child = workspace.put_workflow(PROGRAM)
+    return workspace.put_workflow({"steps": [{"name": "a", "type": "delay", "seconds": seconds}, {"name": "b", "type": "workflow", "workflow_id": child}]})
+
+
+def test_a_child_that_mariadb_refuses(proxied, refuses):
+    """It fails its parent, and no other commit or child of the transaction."""
+    stack, _ = proxied
+    workspace = stack.workspace()
+    client = workspace.client()
+    workflow = with_child(workspace, 1)
+    ids = [client.started(workflow) for _ in range(8)]
+    refuses(ids[3])
+    ends = [client.finished(id, 30) for id in ids]
+    assert [end["status"] for end in ends] == ["success"] * 3 + ["failed"] + ["success"] * 4
+    assert "could not be started" in ends[3]["error"]
+    assert workspace.balance() == 1000 - 8 - 7
+
+
+def test_a_child_whose_commit_is_lost_after_a_refusal(proxied, refuses):
+    """The refusal of the transaction with the child is no answer to the child, if its commit is written only later, in a batch that claims."""
+    stack, proxy = proxied
+    workspace = stack.workspace()
+    client = workspace.client()
+    id, other = client.started(with_child(workspace, 1)), workspace.put_workflow(PROGRAM)
+    refuses(id)
+    seen = len(stack.log("executor"))
+    proxy.tell(do="commit", when="before", count=1000, pids=stack.children("executor"), contains='"index":1')
+    eventually(lambda: "4025" in stack.log("executor")[seen:], 20, "refusal of the child")
+    stack.sql("DELETE FROM refused")
+    others = [client.started(other) for _ in range(3)]
+    eventually(lambda: "error=uncertain" in stack.log("executor")[seen:] or proxy.done() > 30, 20, "COMMITs that were lost")
+    proxy.tell(do="forget")
+    assert client.finished(id, 60)["status"] == "success"
+    assert {client.finished(other, 60)["status"] for other in others} == {"success"}
+
+
 @pytest.mark.parametrize("code", [1180, 9999])
 @DONE
 @pytest.mark.parametrize("moment", ["accept", "end", "stop", "refund"])

@@ -250,10 +250,12 @@ static enum err new_child_job(struct action *a, struct child_job **job_r, struct
 static int forget_accept_job(struct child_job *j)
 {
     struct child_action *s = j->job.arg;
-    if (s) {
-        child_watch_forget(s->action->run->exec->child_watch, &j->request.execution_id);
-        s->accept_job = NULL;
-    }
+    if (!s)
+        return 0;
+    struct child_watch *watch = s->action->run->exec->child_watch;
+    s->accept_job = NULL;
+    if (watch) /* else the process ends */
+        child_watch_forget(watch, &j->request.execution_id);
     return 0;
 }
 

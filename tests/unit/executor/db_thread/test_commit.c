@@ -57,6 +57,7 @@ Test(commit, frees_the_children_that_were_not_taken)
     cr_assert_eq(c->bytes - bytes, 3 * (COMMIT_ROW_BYTES + 2U));
     commit_remove_child(c, children[0]);
     cr_assert_eq(c->children_n, 2U);
+    cr_assert_eq(c->bytes - bytes, 2 * (COMMIT_ROW_BYTES + 2U));
     cr_assert(c->children[0] != children[0] && c->children[1] != children[0]);
     talloc_free(c);
     cr_assert_eq(freed_children, 2);
