@@ -107,7 +107,7 @@ static enum err write_batch_work(struct db_tx *tx, void *arg)
     if (e == OK)
         e = run_tx_flush(state->run_tx);
     if (e == OK && state->children)
-        e = accept_write(tx, state->children);
+        e = accept_write(tx, state->children, state->run_tx);
     if (e == OK && b->before_commit)
         b->before_commit(b->before_commit_arg);
     failpoint("batch.before_commit");

@@ -263,17 +263,26 @@ static enum err read_parents(struct db_tx *tx, struct accept_batch *b)
 {
     struct db_value values[ACCEPT_BATCH_MAX];
     id parents[ACCEPT_BATCH_MAX];
-    size_t n = 0;
+    size_t n = 0, unknown_n = 0;
     for (size_t i = 0; i < b->n; i++) {
         if (entry_is_undecided(&b->entries[i]) && !run_request_is_root(b->entries[i].req))
             parents[n++] = b->entries[i].req->parent.id;
     }
     n = id_sort_distinct(parents, n);
-    for (size_t i = 0; i < n; i++)
-        values[i] = db_id(&parents[i]);
-    struct db_rows *rows;
-    enum err e = db_run_each(tx->db, tx->ctx, SQL_EXECUTION_PARENTS_LOCK, NULL, 0, values, 1, n, &rows);
     b->parents = talloc_zero_array(b->publish_ctx, struct accept_parent, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        const struct run *r = b->flushed ? run_tx_find(b->flushed, &parents[i]) : NULL;
+        if (r)
+            b->parents[b->parents_n++] = (struct accept_parent){
+                .id = r->id, .state = r->state, .attempt = r->attempt, .last_seq = r->last_seq};
+        else
+            values[unknown_n++] = db_id(&parents[i]);
+    }
+    if (unknown_n == 0)
+        return OK;
+    struct db_rows *rows;
+    enum err e =
+        db_run_each(tx->db, tx->ctx, SQL_EXECUTION_PARENTS_LOCK, NULL, 0, values, 1, unknown_n, &rows);
     for (size_t r = 0; e == OK && r < rows->count; r++)
         b->parents[b->parents_n++] = (struct accept_parent){
             .id = db_get_id(rows, r, EXECUTION_PARENTS_LOCK_ID),
@@ -562,8 +571,9 @@ struct accept_batch *accept_begin(void *ctx, const struct run_request *const *re
     return b;
 }
 
-enum err accept_write(struct db_tx *tx, struct accept_batch *b)
+enum err accept_write(struct db_tx *tx, struct accept_batch *b, struct run_tx *flushed)
 {
+    b->flushed = flushed;
     return accept_work(tx, b);
 }
 

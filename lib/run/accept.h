@@ -13,6 +13,7 @@
 #include "mariadb/db.h"
 #include "redis/redis.h"
 #include "run/accept_types.h"
+#include "run/run_tx.h"
 
 /* Decides and accepts `n` (1 to ACCEPT_BATCH_MAX) runs; answers[i] belongs to requests[i], with bodies on
  * ctx. `settle_connection` is 0, or the connection id of a leader that died while it accepted these requests.
@@ -23,14 +24,14 @@
 void accept_batch(struct db *db, struct redis *redis, void *ctx, const struct run_request *const *requests,
                   size_t n, uint64_t settle_connection, struct run_answer *answers);
 
-/* The same as a part of a transaction of the caller, for children whose parents' rows that transaction may
- * have locked and written. The caller begins with accept_begin, calls accept_write in each execution of the
- * transaction, and accept_end after the last one with the error of db_transaction, which publishes the runs
- * or gives the verdicts of a failure. If the caller's transaction fails because of a run (ERR_INTERNAL), the
- * caller gives the requests to accept_batch, which isolates that run. */
+/* The same as a part of a transaction of the caller. The caller begins with accept_begin, calls accept_write
+ * in each execution of the transaction, and accept_end after the last one with the error of db_transaction,
+ * which publishes the runs or gives the verdicts of a failure. `flushed`: changes that the transaction has
+ * written before; parents that it has locked are not read again. If the transaction fails because of a run
+ * (ERR_INTERNAL), the caller gives the requests to accept_batch, which isolates that run. */
 struct accept_batch *accept_begin(void *ctx, const struct run_request *const *requests, size_t n,
                                   struct run_answer *answers);
-enum err accept_write(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
+enum err accept_write(struct db_tx *tx, struct accept_batch *b, struct run_tx *flushed) WARN_UNUSED;
 void accept_end(struct accept_batch *b, struct redis *redis, enum err e);
 
 /* The same for 1 to ACCEPT_BATCH_MAX runs of one workspace. False: the account is locked, and the caller

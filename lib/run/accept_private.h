@@ -28,7 +28,7 @@ struct accept_parent {
     int last_seq;
     /* Events that this batch adds. */
     int events_n;
-    /* Its row says that it has children. */
+    /* Its row is known to say that it has children. */
     bool is_marked;
     /* It has got a child here. */
     bool changed;
@@ -78,6 +78,8 @@ struct accept_batch {
     /* On the transaction's ctx. */
     struct accept_tree *trees;
     size_t trees_n;
+    /* Has the rows of parents that are locked already, as they are now; NULL: none. */
+    struct run_tx *flushed;
     /* On publish_ctx. */
     struct accept_parent *parents;
     size_t parents_n;
