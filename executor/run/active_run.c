@@ -100,9 +100,18 @@ static void submit_late_results(struct active_run *run)
     db_thread_submit(run->exec->db_thread, &c->job);
 }
 
+/* Announcements of the run's end may have been ignored (run_ends_here). */
+static void look_up_end(struct executor *exec, const id *run)
+{
+    if (exec->child_watch)
+        child_watch_notify(exec->child_watch, run);
+}
+
 static void forget_run(struct active_run *run)
 {
     struct executor *exec = run->exec;
+    id run_id = run->row.id;
+    bool ends = run_ends_here(exec, &run_id);
     run->ending = true;
     run->kind->cancel(run);
     timer_clear(exec->timers, &run->deadline);
@@ -123,6 +132,8 @@ static void forget_run(struct active_run *run)
     run_note_freed_memory(exec, run->slot.bytes);
     slot_leave(&run->slot);
     talloc_free(run);
+    if (ends) /* and nobody will hear of the commit */
+        look_up_end(exec, &run_id);
     slots_serve(exec->slots);
     exec->on_work_ended(exec);
 }
@@ -236,7 +247,9 @@ static void log_refusal(const struct active_run *run, const struct commit *c)
 static void end_refused_run(struct active_run *run, const struct commit *c)
 {
     if (run->end_refused) {
+        struct executor *exec = run->exec;
         forget_run(run);
+        look_up_end(exec, &c->run);
         return;
     }
     run->end_refused = true;
@@ -274,13 +287,6 @@ static void tell_parent(struct executor *exec, const struct commit *c)
         child_watch_tell(exec->child_watch, &c->run, &end);
 }
 
-/* The run has left memory. */
-static void look_up_end(struct executor *exec, const struct commit *c)
-{
-    if (exec->child_watch)
-        child_watch_notify(exec->child_watch, &c->run);
-}
-
 static void on_run_commit(struct job *job)
 {
     struct commit *c = (struct commit *)job;
@@ -294,7 +300,7 @@ static void on_run_commit(struct job *job)
     run->parking = false;
     if (c->fenced) {
         run_cancel(run, "stopped, or running elsewhere");
-        look_up_end(exec, c);
+        look_up_end(exec, &c->run);
     } else if (job->e != OK && c->has_move) {
         log_refusal(run, c);
         end_refused_run(run, c);
@@ -307,7 +313,7 @@ static void on_run_commit(struct job *job)
         log_run_end(run, c);
         tell_parent(exec, c); /* before the files of the run are removed, for which it need not wait */
         forget_run(run);
-        look_up_end(exec, c);
+        look_up_end(exec, &c->run);
     } else if (c->park && !c->not_parked) {
         leave_parked(run, c);
     } else {
