@@ -158,6 +158,10 @@ static enum err deed_run_work(struct db_tx *tx, void *arg)
     enum err e = deed_find_committed(tx, s->name, s->workspace, s->target, &committed);
     if (e != OK || committed || held != OK)
         return e == OK && !committed ? held : e;
+    if (s->before)
+        e = s->before(tx, s->workspace);
+    if (e != OK)
+        return e;
     e = db_run(tx->db, tx->ctx, s->query, s->args, s->args_n, &rows);
     if (e == OK && rows->affected == 0)
         e = ERR_NOT_FOUND;

@@ -67,6 +67,8 @@ struct deed_statement {
     const id *workspace;
     const char *target;
     const struct deed_detail *detail;
+    /* Optional: called between the hold and the statement, unless the deed is found to be committed. */
+    enum err (*before)(struct db_tx *tx, const id *workspace);
 };
 /* Holds the workspace, runs the statement and records the deed in one transaction. ERR_NOT_FOUND: the
  * statement matched no row, or there is no such workspace. Other errors as of deed_hold and db_transaction.

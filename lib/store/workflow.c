@@ -468,35 +468,14 @@ enum err workflow_put(struct db *db, void *ctx, const struct workflow_change *ch
     return ERR_RETRY;
 }
 
-struct workflow_pricing {
-    const id *workspace, *workflow;
-    /* -1: none */
-    int64_t micro;
-};
-
-static enum err workflow_set_price_work(struct db_tx *tx, void *arg)
-{
-    const struct workflow_pricing *p = arg;
-    struct db_value args[] = {db_number_or_null(p->micro, p->micro >= 0), db_id(p->workspace),
-                              db_id(p->workflow)};
-    char price[CREDITS_TEXT_SIZE];
-    const struct deed_detail detail[] = {
-        {"price_credits", p->micro >= 0 ? credits_text(p->micro, price) : NULL}, {0}};
-    struct db_rows *rows;
-    enum err e = deed_hold(tx, p->workspace);
-    if (e == OK)
-        e = account_bump_catalog_version(tx, p->workspace);
-    if (e == OK)
-        e = db_run(tx->db, tx->ctx, SQL_WORKFLOW_SET_PRICE, args, 3, &rows);
-    if (e == OK && rows->affected == 0)
-        e = ERR_NOT_FOUND;
-    return e == OK ? deed_record(tx, "workflow.price", p->workspace, p->workflow->text, detail) : e;
-}
-
 enum err workflow_set_price(struct db *db, const id *workspace, const id *workflow, int64_t micro)
 {
-    struct workflow_pricing pricing = {workspace, workflow, micro};
-    return db_transaction(db, workflow_set_price_work, &pricing);
+    struct db_value args[] = {db_number_or_null(micro, micro >= 0), db_id(workspace), db_id(workflow)};
+    char price[CREDITS_TEXT_SIZE];
+    const struct deed_detail detail[] = {{"price_credits", micro >= 0 ? credits_text(micro, price) : NULL},
+                                         {0}};
+    return deed_run(db, &(struct deed_statement){SQL_WORKFLOW_SET_PRICE, args, 3, "workflow.price", workspace,
+                                                 workflow->text, detail, account_bump_catalog_version});
 }
 
 static bool has_name(const struct db_rows *rows, const char *name)
