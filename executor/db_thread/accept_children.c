@@ -119,12 +119,12 @@ static enum err prepare_child_workflow(struct db_thread_ctx *thread_ctx, struct 
 static enum err choose_child_model(struct db_thread_ctx *thread_ctx, struct child_job *j,
                                    const struct manifest *m)
 {
-    if (!j->extra.model && m->runner != RUNNER_MODEL)
+    j->extra.model = j->model;
+    if (!j->model && m->runner != RUNNER_MODEL)
         return OK;
-    enum err e = model_resolve(thread_ctx->db, j, &j->request.workspace_id, j->extra.model, &j->extra.model);
+    enum err e = model_resolve(thread_ctx->db, j, &j->request.workspace_id, j->model, &j->extra.model);
     if (e == ERR_NOT_FOUND)
-        j->why =
-            j->extra.model ? "model not configured for this workspace" : "the workspace has no default model";
+        j->why = j->model ? "model not configured for this workspace" : "the workspace has no default model";
     return e;
 }
 
@@ -283,8 +283,8 @@ size_t prepare_children(struct db_thread_ctx *thread_ctx, struct child_job *cons
         struct child_job *j = jobs[i];
         if (i > 0 && clock_boot_us() > until_us)
             return i;
-        j->is_ready =
-            child_is_busy(j); /* the request is still complete, and validating it again would cost */
+        /* Only the account was missing: the request is still complete, and validating it again would cost. */
+        j->is_ready = child_is_busy(j);
         if (j->is_ready)
             continue;
         enum err e = prepare_child(thread_ctx, j, &compile_left);

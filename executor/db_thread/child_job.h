@@ -27,7 +27,9 @@ struct child_job {
     struct run_request request;
     /* Of a skill; NULL: request.responder_id is a workflow. */
     const char *slug;
-    /* Of a skill: model, file_source_ids. */
+    /* Of a skill: the alias of the model that is asked for; NULL: none. */
+    const char *model;
+    /* Of a skill: file_source_ids. The database thread adds what the version decides. */
     struct skill_extra extra;
     /* An earlier attempt may have started the child: look for it first, even if the workflow is gone since.
      */

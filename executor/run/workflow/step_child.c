@@ -211,7 +211,7 @@ static enum err render_skill_fields(void *scratch, struct child_job *j, const st
         *why_r = "the model's alias contains a NUL";
         e = ERR_INVALID;
     }
-    j->extra.model = model;
+    j->model = model;
     if (e == OK && step->file_source_ids) {
         e = template_render(scratch, step->file_source_ids, scope, PROGRAM_RESULT_MAX, &files, why_r);
         if (e == OK)
