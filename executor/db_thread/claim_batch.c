@@ -595,13 +595,13 @@ enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_th
         claims->runs[i].run = *run_tx_at(run_tx, before + i);
         claims->runs[i].concurrency_limited = true; /* until read_found_inputs has read the limit */
     }
-    bool marked;
+    bool marked = false;
     e = read_found_inputs(tx, claims, &marked);
     if (e == OK && marked)
         e = run_tx_drop_marked(run_tx, before);
     if (e == OK)
         e = claim_found_runs(tx, run_tx, thread_ctx, claims);
-    if (claims->runs_n == 0 && claims->visited_all && claims->postponed_n == 0)
+    if (claims->runs_n == 0 && claims->visited_all && claims->postponed_n == 0 && !marked)
         claims->may_have_more = false; /* what is queued waits for its program, a sandbox, or memory */
     else if (claims->texts_left)
         claims->may_have_more = true;

@@ -289,7 +289,7 @@ static enum err read_parents(struct db_tx *tx, struct accept_batch *b)
             .state = (enum run_state)db_int(rows, r, EXECUTION_PARENTS_LOCK_STATE),
             .attempt = (int)db_int(rows, r, EXECUTION_PARENTS_LOCK_ATTEMPT),
             .last_seq = (int)db_int(rows, r, EXECUTION_PARENTS_LOCK_LAST_SEQ),
-            .is_marked = db_int(rows, r, EXECUTION_PARENTS_LOCK_HAS_CHILDREN) != 0,
+            .knows_children = db_int(rows, r, EXECUTION_PARENTS_LOCK_HAS_CHILDREN) != 0,
         };
     return e;
 }

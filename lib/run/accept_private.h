@@ -29,7 +29,7 @@ struct accept_parent {
     /* Events that this batch adds. */
     int events_n;
     /* Its row is known to say that it has children. */
-    bool is_marked;
+    bool knows_children;
     /* It has got a child here. */
     bool changed;
 };

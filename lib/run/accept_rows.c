@@ -192,7 +192,7 @@ static enum err insert_children(struct db_tx *tx, struct accept_batch *b)
         if (!entry_is_new(&b->entries[i]) || run_request_is_root(req))
             continue;
         struct accept_parent *parent = b->entries[i].parent;
-        parent->changed = parent->changed || !parent->is_marked || parent->events_n > 0;
+        parent->changed = parent->changed || !parent->knows_children || parent->events_n > 0;
         struct db_value *v = &values[EXECUTION_CHILD_INSERT_SET_COUNT * rows++];
         v[EXECUTION_CHILD_INSERT_SET_ROOT_ID] = db_id(&req->parent.root_id);
         v[EXECUTION_CHILD_INSERT_SET_CHILD_ID] = db_id(&req->execution_id);
