@@ -36,14 +36,12 @@ static struct claimed_run *find_claimed(struct claim_batch *claims, const id *ru
     return NULL;
 }
 
-/* Of all runs that were found; large inputs follow one by one (read_large_input). *marked_r: a tree of theirs
- * is being stopped in slices. */
-static enum err read_found_inputs(struct db_tx *tx, struct claim_batch *claims, bool *marked_r)
+/* Of all runs that were found; large inputs follow one by one (read_large_input). */
+static enum err read_found_inputs(struct db_tx *tx, struct claim_batch *claims)
 {
     size_t found = talloc_array_length(claims->runs);
     struct db_value *ids = talloc_array(tx->ctx, struct db_value, found);
     struct db_rows *rows;
-    *marked_r = false;
     for (size_t i = 0; i < found; i++)
         ids[i] = db_id(&claims->runs[i].run.id);
     enum err e = db_run_each(tx->db, claims->runs, SQL_EXECUTOR_INPUTS, NULL, 0, ids, 1, found, &rows);
@@ -61,7 +59,6 @@ static enum err read_found_inputs(struct db_tx *tx, struct claim_batch *claims, 
         c->concurrency_limited = !db_cell(rows, r, EXECUTOR_INPUTS_MAX_CONCURRENT)->is_null;
         c->trace = execution_trace(db_cell(rows, r, EXECUTOR_INPUTS_TRACE_CONTEXT), &c->run.root_id);
         c->trace_state = db_str(rows, r, EXECUTOR_INPUTS_TRACE_STATE);
-        *marked_r = *marked_r || db_int(rows, r, EXECUTOR_INPUTS_IS_MARKED) != 0;
     }
     return e;
 }
@@ -535,6 +532,8 @@ static enum err lock_queued_runs(struct run_tx *run_tx, struct claim_batch *clai
     claims->may_have_more = claims->scan;
     if (e == OK && claims->scan && found < claims->limit)
         e = scan_queued_runs(run_tx, claims, claims->limit - found);
+    if (e == OK)
+        e = run_tx_drop_marked(run_tx, before);
     *found_r = run_tx_count(run_tx) - before;
     return e;
 }
@@ -552,8 +551,7 @@ static enum err offer_claims(struct run_tx *run_tx, struct claim_batch *claims)
     return OK;
 }
 
-/* Claims those of the found runs that can begin; they come first in `runs`. Those that are no longer in
- * run_tx are not to be claimed. */
+/* Claims those of the found runs that can begin; they come first in `runs`. */
 static enum err claim_found_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_thread_ctx *thread_ctx,
                                  struct claim_batch *claims)
 {
@@ -561,9 +559,8 @@ static enum err claim_found_runs(struct db_tx *tx, struct run_tx *run_tx, struct
     size_t found = talloc_array_length(claims->runs);
     for (size_t i = 0; e == OK && i < found; i++) {
         struct claimed_run c = claims->runs[i];
-        struct run *r = run_tx_find(run_tx, &c.run.id);
         claims->runs[i] = (struct claimed_run){0};
-        e = r ? claim_one_run(tx, run_tx, thread_ctx, claims, r, &c) : ERR_LIMIT;
+        e = claim_one_run(tx, run_tx, thread_ctx, claims, run_tx_find(run_tx, &c.run.id), &c);
         if (e == OK)
             claims->runs[claims->runs_n++] = c;
         else
@@ -595,13 +592,10 @@ enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_th
         claims->runs[i].run = *run_tx_at(run_tx, before + i);
         claims->runs[i].concurrency_limited = true; /* until read_found_inputs has read the limit */
     }
-    bool marked = false;
-    e = read_found_inputs(tx, claims, &marked);
-    if (e == OK && marked)
-        e = run_tx_drop_marked(run_tx, before);
+    e = read_found_inputs(tx, claims);
     if (e == OK)
         e = claim_found_runs(tx, run_tx, thread_ctx, claims);
-    if (claims->runs_n == 0 && claims->visited_all && claims->postponed_n == 0 && !marked)
+    if (claims->runs_n == 0 && claims->visited_all && claims->postponed_n == 0)
         claims->may_have_more = false; /* what is queued waits for its program, a sandbox, or memory */
     else if (claims->texts_left)
         claims->may_have_more = true;
