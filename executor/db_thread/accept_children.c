@@ -307,21 +307,15 @@ void child_take_answer(struct child_job *j, const struct run_answer *answer)
 
 void accept_children(struct db_thread_ctx *thread_ctx, struct child_job *const *jobs, size_t n)
 {
-    struct child_job *ready[ACCEPT_GROUP_MAX];
     const struct run_request *requests[ACCEPT_GROUP_MAX];
     struct run_answer answers[ACCEPT_GROUP_MAX];
-    size_t ready_n = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!jobs[i]->is_ready)
-            continue;
-        requests[ready_n] = &jobs[i]->request;
-        ready[ready_n++] = jobs[i];
-    }
-    if (ready_n == 0)
+    if (n == 0)
         return;
     void *scratch = talloc_new(NULL);
-    accept_batch(thread_ctx->db, thread_ctx->redis, scratch, requests, ready_n, 0, answers);
-    for (size_t i = 0; i < ready_n; i++)
-        child_take_answer(ready[i], &answers[i]);
+    for (size_t i = 0; i < n; i++)
+        requests[i] = &jobs[i]->request;
+    accept_batch(thread_ctx->db, thread_ctx->redis, scratch, requests, n, 0, answers);
+    for (size_t i = 0; i < n; i++)
+        child_take_answer(jobs[i], &answers[i]);
     talloc_free(scratch);
 }

@@ -21,5 +21,5 @@ bool child_is_busy(const struct child_job *j);
 size_t prepare_children(struct db_thread_ctx *thread_ctx, struct child_job *const *jobs, size_t n);
 /* The answer of accept_batch, or of accept_write. */
 void child_take_answer(struct child_job *j, const struct run_answer *answer);
-/* Accepts those that are ready in one transaction. */
+/* Accepts children that are ready, up to ACCEPT_GROUP_MAX, in one transaction. */
 void accept_children(struct db_thread_ctx *thread_ctx, struct child_job *const *jobs, size_t n);

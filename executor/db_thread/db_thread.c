@@ -153,14 +153,13 @@ struct child_group {
     size_t n;
 };
 
-/* A child that is accepted alone while nothing else waits to be claimed is claimed by this process, which
- * saves the way over Redis. Several are for whoever is free. */
-static void keep_child(struct db_thread *t, const struct child_group *g)
+/* This process claims a child itself that is accepted alone while no other run waits to be claimed, which
+ * saves the way over Redis. Several children are left to any process that has time. */
+static void keep_child(struct db_thread *t, const struct child_group *ready)
 {
-    for (size_t i = 0; i < g->n; i++)
-        g->jobs[i]->request.is_kept = false;
-    if (g->n == 1 && claim_intake_is_idle(t->intake) && t->settings.may_claim(t->settings.arg))
-        g->jobs[0]->request.is_kept = true;
+    bool keeps = ready->n == 1 && claim_intake_is_idle(t->intake) && t->settings.may_claim(t->settings.arg);
+    for (size_t i = 0; i < ready->n; i++)
+        ready->jobs[i]->request.is_kept = keeps;
 }
 
 /* A child that was tried, or rejected before, and that no commit has. */
@@ -186,11 +185,11 @@ static void release_children(struct commit *c, struct thread_job_list *released)
     c->children_n = 0;
 }
 
-/* The first children of the batch's commits, then the first of the list. */
+/* The first children of the batch's commits (NULL: no batch), then the first of the list. */
 static void group_children(const struct commit_batch *b, struct thread_job_list *children,
                            struct child_group *g)
 {
-    for (size_t i = 0; i < b->commits_n; i++) {
+    for (size_t i = 0; b && i < b->commits_n; i++) {
         const struct commit *c = b->commits[i];
         for (size_t k = 0; k < c->children_n && g->n < ACCEPT_GROUP_MAX; k++) {
             c->children[k]->joins = true;
@@ -202,24 +201,30 @@ static void group_children(const struct commit_batch *b, struct thread_job_list 
         g->jobs[g->n++] = (struct child_job *)take_job(children);
 }
 
-/* Finds the children that can be accepted with the commits of a batch. Of the others, those of commits stay
- * with these, and those that there was no time for stay in the list. */
-static void join_children(struct db_thread *t, const struct commit_batch *b, struct thread_job_list *children,
-                          struct child_group *ready)
+/* Finds those of the next children that can be accepted: of the commits of a batch (NULL: of none), and of
+ * the list. Of the others, those of commits stay with these, and those that there was no time for are in the
+ * list again. False: MariaDB is unreachable. */
+static bool find_ready_children(struct db_thread *t, const struct commit_batch *b,
+                                struct thread_job_list *children, struct child_group *ready)
 {
     struct child_group g = {.n = 0};
+    bool reachable = true;
     progress_begin(t->settings.progress, "children", NULL);
     group_children(b, children, &g);
     size_t tried = prepare_children(&t->thread_ctx, g.jobs, g.n);
     for (size_t i = 0; i < g.n; i++) {
         struct child_job *j = g.jobs[i];
-        if (i < tried && !j->is_out && j->is_ready)
-            ready->jobs[ready->n++] = j;
-        else if (!j->joins && i >= tried)
+        if (i >= tried && !j->joins) {
             add_job(children, &j->job);
-        else if (!j->joins && !j->is_out)
+        } else if (i < tried && !j->is_out && j->is_ready) {
+            ready->jobs[ready->n++] = j;
+        } else if (!j->joins && !j->is_out) {
+            reachable = reachable && !child_is_held_up(j);
             pass_child_on(t, j);
+        }
     }
+    t->work_left = tried < g.n;
+    return reachable;
 }
 
 /* The transaction with the ready children is over. Puts those that are to be tried by themselves into
@@ -569,22 +574,13 @@ static bool write_tree_commit(struct db_thread *t, struct commit *c)
  * decided yet, and those beyond one batch, are kept. */
 static bool accept_child_jobs(struct db_thread *t, struct thread_job_list *children)
 {
-    struct child_group g = {.n = 0};
-    bool reachable = true;
-    for (struct job *job; g.n < ACCEPT_GROUP_MAX && (job = take_job(children));)
-        g.jobs[g.n++] = (struct child_job *)job;
-    progress_begin(t->settings.progress, "children", NULL);
-    size_t tried = prepare_children(&t->thread_ctx, g.jobs, g.n);
-    keep_child(t, &g);
-    accept_children(&t->thread_ctx, g.jobs, tried);
-    t->work_left = tried < g.n;
-    for (size_t i = 0; i < g.n; i++) {
-        if (i >= tried) {
-            keep_unwritten(t, &g.jobs[i]->job);
-        } else if (!g.jobs[i]->is_out) {
-            reachable = reachable && !child_is_held_up(g.jobs[i]);
-            pass_child_on(t, g.jobs[i]);
-        }
+    struct child_group ready = {.n = 0};
+    bool reachable = find_ready_children(t, NULL, children, &ready);
+    keep_child(t, &ready);
+    accept_children(&t->thread_ctx, ready.jobs, ready.n);
+    for (size_t i = 0; i < ready.n; i++) {
+        reachable = reachable && !child_is_held_up(ready.jobs[i]);
+        pass_child_on(t, ready.jobs[i]);
     }
     for (struct job *job; (job = take_job(children));)
         keep_unwritten(t, job);
@@ -653,7 +649,7 @@ static void write_commits(struct db_thread *t, struct db_thread_cycle *cycle)
         struct commit *tree;
         pick_next_batch(t, &b, &tree, &children);
         if (!t->claims_first && batch_has_children(&b, &children))
-            join_children(t, &b, &children, &ready);
+            (void)find_ready_children(t, &b, &children, &ready); /* the transaction shows it, too */
         else
             claims = claims || add_claims(t, &b, &cycle->claimables);
         if (b.commits_n > 0 || b.claims.limit > 0)
