@@ -100,18 +100,11 @@ static void submit_late_results(struct active_run *run)
     db_thread_submit(run->exec->db_thread, &c->job);
 }
 
-/* Announcements of the run's end may have been ignored (run_ends_here). */
-static void look_up_end(struct executor *exec, const id *run)
-{
-    if (exec->child_watch)
-        child_watch_notify(exec->child_watch, run);
-}
-
 static void forget_run(struct active_run *run)
 {
     struct executor *exec = run->exec;
-    id run_id = run->row.id;
-    bool ends = run_ends_here(exec, &run_id);
+    const id run_id = run->row.id;
+    bool was_ending = run->ending;
     run->ending = true;
     run->kind->cancel(run);
     timer_clear(exec->timers, &run->deadline);
@@ -132,8 +125,8 @@ static void forget_run(struct active_run *run)
     run_note_freed_memory(exec, run->slot.bytes);
     slot_leave(&run->slot);
     talloc_free(run);
-    if (ends) /* and nobody will hear of the commit */
-        look_up_end(exec, &run_id);
+    if (was_ending && exec->child_watch) /* announcements of the end may have been ignored (run_ends_here) */
+        child_watch_notify(exec->child_watch, &run_id);
     slots_serve(exec->slots);
     exec->on_work_ended(exec);
 }
@@ -247,9 +240,7 @@ static void log_refusal(const struct active_run *run, const struct commit *c)
 static void end_refused_run(struct active_run *run, const struct commit *c)
 {
     if (run->end_refused) {
-        struct executor *exec = run->exec;
         forget_run(run);
-        look_up_end(exec, &c->run);
         return;
     }
     run->end_refused = true;
@@ -279,7 +270,7 @@ static void follow_deadline(struct active_run *run, const struct commit *c)
 }
 
 /* A parent in this process need not look its child's end up. Only of a success: MariaDB may have cut an
- * error. Another end is looked up (look_up_end). */
+ * error. Another end is looked up (forget_run). */
 static void tell_parent(struct executor *exec, const struct commit *c)
 {
     struct child_end end = {.state = STATE_SUCCEEDED, .output = c->move.output};
@@ -295,12 +286,10 @@ static void on_run_commit(struct job *job)
         talloc_free(c);
         return;
     }
-    struct executor *exec = run->exec;
     run->in_flight = NULL;
     run->parking = false;
     if (c->fenced) {
         run_cancel(run, "stopped, or running elsewhere");
-        look_up_end(exec, &c->run);
     } else if (job->e != OK && c->has_move) {
         log_refusal(run, c);
         end_refused_run(run, c);
@@ -311,9 +300,8 @@ static void on_run_commit(struct job *job)
         run_fail(run, REASON_INTERNAL, "the run's progress could not be stored");
     } else if (c->has_move) {
         log_run_end(run, c);
-        tell_parent(exec, c); /* before the files of the run are removed, for which it need not wait */
+        tell_parent(run->exec, c); /* before the files of the run are removed, for which it need not wait */
         forget_run(run);
-        look_up_end(exec, &c->run);
     } else if (c->park && !c->not_parked) {
         leave_parked(run, c);
     } else {
