@@ -29,12 +29,12 @@ enum err compiled_programs_get_within(struct compiled_programs *all, struct db *
                                       const id *workflow, int version, size_t text_max, size_t *bytes_left,
                                       struct cached_program **program_r, const char **text_r,
                                       size_t *size_r) WARN_UNUSED;
-/* Database thread only, outside transactions: the current version of a workflow that is not archived, by the
- * workflow's id, which is read in any case and kept in compiled_programs_rows. ERR_NOT_FOUND: the workspace
- * has no such workflow; or the error of the query. */
+/* The thread that owns the cache only, outside transactions: the current version of a workflow that is not
+ * archived, by the workflow's id, which is read in any case and kept in compiled_programs_rows.
+ * ERR_NOT_FOUND: the workspace has no such workflow; or the error of the query. */
 enum err compiled_programs_find_current(struct compiled_programs *all, struct db *db, const id *workspace,
                                         const id *workflow, struct current_row *row_r) WARN_UNUSED;
-/* Database thread only: what was found last. */
+/* The same thread only: what was found last. */
 struct current_rows *compiled_programs_rows(struct compiled_programs *all);
 /* Bytes of memory that a program takes while it is compiled from a text, and afterwards less; by estimate. */
 size_t cached_program_estimate(const char *text, size_t size);

@@ -168,7 +168,7 @@ static enum bulk_reason plan_workflow(struct bulk_slice *s, const struct executi
     const struct retry_from from = {.step = job->from};
     const char *why;
     req->pinned = !job->is_current;
-    *e_r = job->is_current ? run_target_workflow(s->w->targets, s->ctx, req)
+    *e_r = job->is_current ? run_target_workflow(s->w->targets, req)
                            : workflow_version_prices(s->db, s->ctx, &req->workspace_id, &req->responder_id,
                                                      req->version, &req->credits_asked, &req->price);
     if (*e_r != OK)

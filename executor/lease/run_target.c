@@ -292,17 +292,16 @@ static enum err check_inputs(struct run_targets *targets, struct run_request *re
 
 /* --- targets --- */
 
-enum err run_target_workflow(struct run_targets *targets, void *ctx, struct run_request *req)
+enum err run_target_workflow(struct run_targets *targets, struct run_request *req)
 {
-    struct db_value args[] = {db_id(&req->responder_id), db_id(&req->workspace_id)};
     struct child_schema by = {.responder = req->responder_id, .what = "workflow"};
-    struct db_rows *rows;
-    enum err e = db_run(targets->thread_ctx.db, ctx, SQL_EXECUTOR_WORKFLOW, args, 2, &rows);
-    if (e != OK || rows->count == 0)
-        return e == OK ? ERR_NOT_FOUND : e;
-    by.version = req->version = (int)db_int(rows, 0, EXECUTOR_WORKFLOW_VERSION);
-    req->price =
-        db_cell(rows, 0, EXECUTOR_WORKFLOW_PRICE)->is_null ? -1 : db_int(rows, 0, EXECUTOR_WORKFLOW_PRICE);
+    struct current_row row;
+    enum err e = compiled_programs_find_current(targets->thread_ctx.programs, targets->thread_ctx.db,
+                                                &req->workspace_id, &req->responder_id, &row);
+    if (e != OK)
+        return e;
+    by.version = req->version = row.version;
+    req->price = row.price;
     e = get_program(targets, &req->workspace_id, &req->responder_id, req->version, &by.program);
     if (e == OK) {
         req->credits_asked = cached_program_compiled(by.program)->credits_micro;

@@ -27,9 +27,10 @@ void run_targets_begin(struct run_targets *targets, struct db *db);
 bool run_targets_have_deferred(const struct run_targets *targets);
 
 /* Completes a request for the workflow req->responder_id, whose inputs are set. ERR_NOT_FOUND: it is
- * archived; ERR_INVALID: its current version does not take the inputs. Results are of ctx. */
-enum err run_target_workflow(struct run_targets *targets, void *ctx, struct run_request *req) WARN_UNUSED;
-/* The same for the skill with this slug; ERR_INVALID also if the workspace has no default model for it. */
+ * archived; ERR_INVALID: its current version does not take the inputs. */
+enum err run_target_workflow(struct run_targets *targets, struct run_request *req) WARN_UNUSED;
+/* The same for the skill with this slug; ERR_INVALID also if the workspace has no default model for it.
+ * Results are of ctx. */
 enum err run_target_skill(struct run_targets *targets, void *ctx, const char *slug,
                           struct run_request *req) WARN_UNUSED;
 /* The program of a version, valid until the next call. Errors as of compiled_programs_get. */

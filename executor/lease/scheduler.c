@@ -63,7 +63,7 @@ static bool prepare_occurrence(struct scheduler *s, void *ctx, const struct sche
     enum err e = OK;
     if (!req->occurrence.refused)
         e = schedule->skill ? run_target_skill(s->targets, ctx, schedule->skill, req)
-                            : run_target_workflow(s->targets, ctx, req);
+                            : run_target_workflow(s->targets, req);
     if (e == ERR_NOT_FOUND)
         req->occurrence.refused = OCCURRENCE_ARCHIVED;
     else if (e == ERR_INVALID)
