@@ -173,11 +173,10 @@ enum err compiled_programs_get(struct compiled_programs *all, struct db *db, con
 
 static struct current_row row_of_workflow(const struct db_rows *rows, const id *workflow, int64_t read_ms)
 {
-    bool unset = db_cell(rows, 0, EXECUTOR_WORKFLOW_PRICE)->is_null;
     return (struct current_row){
         .responder_id = *workflow,
         .version = (int)db_int(rows, 0, EXECUTOR_WORKFLOW_VERSION),
-        .price = unset ? -1 : db_int(rows, 0, EXECUTOR_WORKFLOW_PRICE),
+        .price = db_int_or(rows, 0, EXECUTOR_WORKFLOW_PRICE, -1),
         .catalog_version = db_int(rows, 0, EXECUTOR_WORKFLOW_RESPONDERS),
         .read_ms = read_ms,
     };

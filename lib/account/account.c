@@ -94,7 +94,7 @@ static enum err lock_with(struct db_tx *tx, void *ctx, enum sql_id query, const 
             .active = db_int(rows, i, ACCOUNT_LOCK_ACTIVE),
             .delayed = db_int(rows, i, ACCOUNT_LOCK_DELAYED_RUNS),
             .max_concurrent = db_int(rows, i, ACCOUNT_LOCK_MAX_CONCURRENT),
-            .price = db_cell(rows, i, ACCOUNT_LOCK_PRICE)->is_null ? -1 : db_int(rows, i, ACCOUNT_LOCK_PRICE),
+            .price = db_int_or(rows, i, ACCOUNT_LOCK_PRICE, -1),
             .catalog_version = db_int(rows, i, ACCOUNT_LOCK_RESPONDERS),
             .head_grant = db_get_id(rows, i, ACCOUNT_LOCK_HEAD_GRANT),
             .head_remaining = db_int(rows, i, ACCOUNT_LOCK_HEAD_REMAINING),

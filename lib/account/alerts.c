@@ -12,11 +12,6 @@
 
 /* --- rows --- */
 
-static int64_t number_or(const struct db_rows *rows, size_t r, size_t column, int64_t absent)
-{
-    return db_cell(rows, r, column)->is_null ? absent : db_int(rows, r, column);
-}
-
 enum err alerts_read(struct db *db, void *ctx, const id *workspace, struct alert_list *list_r)
 {
     struct db_value arg = db_id(workspace);
@@ -27,7 +22,7 @@ enum err alerts_read(struct db *db, void *ctx, const id *workspace, struct alert
     *list_r = (struct alert_list){
         .alerts = talloc_zero_array(ctx, struct alert, rows->count),
         .balance = db_int(rows, 0, ALERTS_READ_BALANCE),
-        .top_up = number_or(rows, 0, ALERTS_READ_TOP_UP, -1),
+        .top_up = db_int_or(rows, 0, ALERTS_READ_TOP_UP, -1),
         .spent = db_int(rows, 0, ALERTS_READ_SPENT),
         .until_ms = db_int(rows, 0, ALERTS_READ_SPENT_UNTIL_MS),
         .timezone = db_str(rows, 0, ALERTS_READ_TIMEZONE),
@@ -40,8 +35,8 @@ enum err alerts_read(struct db *db, void *ctx, const id *workspace, struct alert
             .kind = (enum alert_kind)kind,
             .value = db_int(rows, r, ALERTS_READ_VALUE),
             .at_least = db_int(rows, r, ALERTS_READ_AT_LEAST),
-            .line = number_or(rows, r, ALERTS_READ_LINE, -1),
-            .usual = number_or(rows, r, ALERTS_READ_USUAL, -1),
+            .line = db_int_or(rows, r, ALERTS_READ_LINE, -1),
+            .usual = db_int_or(rows, r, ALERTS_READ_USUAL, -1),
             .since_ms = db_int(rows, r, ALERTS_READ_SINCE_MS),
             .told = db_int(rows, r, ALERTS_READ_TOLD) != 0,
         };

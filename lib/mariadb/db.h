@@ -95,6 +95,8 @@ struct db_rows {
 
 const struct db_cell *db_cell(const struct db_rows *rows, size_t row, size_t column);
 int64_t db_int(const struct db_rows *rows, size_t row, size_t column); /* 0 where NULL */
+int64_t db_int_or(const struct db_rows *rows, size_t row, size_t column,
+                  int64_t absent); /* `absent` where NULL */
 const char *db_str(const struct db_rows *rows, size_t row, size_t column);
 id db_get_id(const struct db_rows *rows, size_t row, size_t column); /* not set where NULL */
 

@@ -42,6 +42,12 @@ int64_t db_int(const struct db_rows *rows, size_t row, size_t column)
     return db_cell(rows, row, column)->number;
 }
 
+int64_t db_int_or(const struct db_rows *rows, size_t row, size_t column, int64_t absent)
+{
+    const struct db_cell *cell = db_cell(rows, row, column);
+    return cell->is_null ? absent : cell->number;
+}
+
 const char *db_str(const struct db_rows *rows, size_t row, size_t column)
 {
     return db_cell(rows, row, column)->text;

@@ -179,6 +179,11 @@ static enum err find_child(struct db_tx *tx, struct accept_entry *entry)
     return e;
 }
 
+static bool is_undecided_child(const struct accept_entry *entry)
+{
+    return entry_is_undecided(entry) && !run_request_is_root(entry->req);
+}
+
 /* Reads the sizes of the trees that may get children, and whether they are being stopped in slices. Their
  * accounts are locked, so both stay. */
 static enum err read_trees(struct db_tx *tx, struct accept_batch *b)
@@ -187,7 +192,7 @@ static enum err read_trees(struct db_tx *tx, struct accept_batch *b)
     id roots[ACCEPT_BATCH_MAX];
     size_t n = 0;
     for (size_t i = 0; i < b->n; i++) {
-        if (entry_is_undecided(&b->entries[i]) && !run_request_is_root(b->entries[i].req))
+        if (is_undecided_child(&b->entries[i]))
             roots[n++] = b->entries[i].req->parent.root_id;
     }
     b->trees_n = id_sort_distinct(roots, n);
@@ -265,7 +270,7 @@ static enum err read_parents(struct db_tx *tx, struct accept_batch *b)
     id parents[ACCEPT_BATCH_MAX];
     size_t n = 0, unknown_n = 0;
     for (size_t i = 0; i < b->n; i++) {
-        if (entry_is_undecided(&b->entries[i]) && !run_request_is_root(b->entries[i].req))
+        if (is_undecided_child(&b->entries[i]))
             parents[n++] = b->entries[i].req->parent.id;
     }
     n = id_sort_distinct(parents, n);
@@ -312,7 +317,7 @@ static enum err lock_parents(struct db_tx *tx, struct accept_batch *b)
 {
     enum err e = read_parents(tx, b);
     for (size_t i = 0; e == OK && i < b->n; i++) {
-        if (entry_is_undecided(&b->entries[i]) && !run_request_is_root(b->entries[i].req))
+        if (is_undecided_child(&b->entries[i]))
             e = check_parent(tx, b, &b->entries[i]);
     }
     if (e == OK)
@@ -326,13 +331,6 @@ static bool version_may_be_stale(const struct accept_entry *entry, enum responde
 {
     return entry_is_undecided(entry) && entry->req->kind == kind &&
            accept_version_may_be_stale(entry->req, entry->account->catalog_version);
-}
-
-static int64_t current_price(const struct db_rows *rows, size_t r)
-{
-    return db_cell(rows, r, WORKFLOW_CURRENT_VERSIONS_PRICE)->is_null
-               ? -1
-               : db_int(rows, r, WORKFLOW_CURRENT_VERSIONS_PRICE);
 }
 
 static enum err check_versions(struct db_tx *tx, struct accept_batch *b, enum responder_kind kind,
@@ -357,7 +355,7 @@ static enum err check_versions(struct db_tx *tx, struct accept_batch *b, enum re
             current =
                 strcmp(db_str(rows, r, WORKFLOW_CURRENT_VERSIONS_ID), entry->req->responder_id.text) == 0 &&
                 db_int(rows, r, WORKFLOW_CURRENT_VERSIONS_VERSION) == entry->req->version &&
-                current_price(rows, r) == entry->req->price;
+                db_int_or(rows, r, WORKFLOW_CURRENT_VERSIONS_PRICE, -1) == entry->req->price;
         if (!current)
             entry->answer->verdict = RUN_RESPONDER_CHANGED;
     }

@@ -73,7 +73,7 @@ static void mark_candidates(struct redis *redis, struct accept_batch *b, bool ca
  * A request without a catalog version (a skill's) was validated against a price that was read for it. */
 static bool lacks_credits(const struct db_rows *rows, size_t r, const struct run_request *req)
 {
-    int64_t price = db_cell(rows, r, ACCOUNT_READ_PRICE)->is_null ? -1 : db_int(rows, r, ACCOUNT_READ_PRICE);
+    int64_t price = db_int_or(rows, r, ACCOUNT_READ_PRICE, -1);
     return strcmp(db_str(rows, r, ACCOUNT_READ_WORKSPACE_ID), req->workspace_id.text) == 0 &&
            db_int(rows, r, ACCOUNT_READ_BALANCE) < run_price(req, price) &&
            db_int(rows, r, ACCOUNT_READ_HAS_DUE) == 0 && db_int(rows, r, ACCOUNT_READ_PRICES) == 0 &&

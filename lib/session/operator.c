@@ -131,9 +131,7 @@ enum err operator_workspace(struct db *db, void *ctx, const id *workspace, int64
         return e;
     if (rows->count == 0)
         return ERR_NOT_FOUND;
-    *streams_r = db_cell(rows, 0, OPERATOR_WORKSPACE_STREAMS)->is_null
-                     ? -1
-                     : db_int(rows, 0, OPERATOR_WORKSPACE_STREAMS);
+    *streams_r = db_int_or(rows, 0, OPERATOR_WORKSPACE_STREAMS, -1);
     *is_frozen_r = db_int(rows, 0, OPERATOR_WORKSPACE_FROZEN) != 0;
     return OK;
 }

@@ -97,9 +97,7 @@ void price_list_take_row(void *ctx, const struct db_rows *rows, size_t r, struct
         .effective_ms = db_int(rows, r, PRICE_LISTS_IN_FORCE_EFFECTIVE_MS),
         .created_ms = db_int(rows, r, PRICE_LISTS_IN_FORCE_CREATED_MS),
         .ended = db_int(rows, r, PRICE_LISTS_IN_FORCE_ENDED) != 0,
-        .fixed = db_cell(rows, r, PRICE_LISTS_IN_FORCE_FIXED)->is_null
-                     ? -1
-                     : db_int(rows, r, PRICE_LISTS_IN_FORCE_FIXED),
+        .fixed = db_int_or(rows, r, PRICE_LISTS_IN_FORCE_FIXED, -1),
     };
     for (int u = 0; u < PRICE_UNITS; u++)
         list_r->units[u] =

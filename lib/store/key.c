@@ -116,8 +116,7 @@ enum err api_key_find(struct db *db, void *ctx, const uint8_t hash[API_KEY_HASH_
     };
     *limits_r = (struct api_key_limits){
         .rate_limit = db_int(rows, 0, API_KEY_FIND_RATE_LIMIT_PER_MINUTE),
-        .streams =
-            db_cell(rows, 0, API_KEY_FIND_STREAMS)->is_null ? -1 : db_int(rows, 0, API_KEY_FIND_STREAMS),
+        .streams = db_int_or(rows, 0, API_KEY_FIND_STREAMS, -1),
         .is_frozen = db_int(rows, 0, API_KEY_FIND_FROZEN) != 0,
     };
     return OK;

@@ -11,17 +11,12 @@ const char *price_source_name(enum price_source source)
     return source_names[source];
 }
 
-static int64_t micro_or_unset(const struct db_rows *rows, size_t r, size_t column)
-{
-    return db_cell(rows, r, column)->is_null ? -1 : db_int(rows, r, column);
-}
-
 static struct price take_row(const struct db_rows *rows, size_t r)
 {
-    const struct run_request req = {.price = micro_or_unset(rows, r, PRICE_LIST_PRICE),
-                                    .credits_asked = micro_or_unset(rows, r, PRICE_LIST_CREDITS)};
+    const struct run_request req = {.price = db_int_or(rows, r, PRICE_LIST_PRICE, -1),
+                                    .credits_asked = db_int_or(rows, r, PRICE_LIST_CREDITS, -1)};
     const struct run_request unasked = {.price = req.price, .credits_asked = -1};
-    int64_t usual = micro_or_unset(rows, r, PRICE_LIST_WORKSPACE_PRICE);
+    int64_t usual = db_int_or(rows, r, PRICE_LIST_WORKSPACE_PRICE, -1);
     struct price p = {.responder_id = db_get_id(rows, r, PRICE_LIST_ID),
                       .kind = (enum responder_kind)db_int(rows, r, PRICE_LIST_KIND),
                       .micro = run_price(&req, usual),
@@ -64,7 +59,7 @@ enum err price_of_workspace(struct db *db, const id *workspace, int64_t *price_r
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e == OK) {
-        *price_r = micro_or_unset(rows, 0, ACCOUNT_READ_PRICE);
+        *price_r = db_int_or(rows, 0, ACCOUNT_READ_PRICE, -1);
         *balance_r = db_int(rows, 0, ACCOUNT_READ_BALANCE);
     }
     talloc_free(scratch);

@@ -20,7 +20,7 @@ static struct skill skill_from_row(const struct db_rows *rows, size_t i)
         .label = db_str(rows, i, SKILL_CURRENT_LABEL),
         .agentic = db_int(rows, i, SKILL_CURRENT_AGENTIC) != 0,
         .credits = db_int(rows, i, SKILL_CURRENT_CREDITS),
-        .price = db_cell(rows, i, SKILL_CURRENT_PRICE)->is_null ? -1 : db_int(rows, i, SKILL_CURRENT_PRICE),
+        .price = db_int_or(rows, i, SKILL_CURRENT_PRICE, -1),
         .catalog_version = db_int(rows, i, SKILL_CURRENT_RESPONDERS),
         .created_ms = db_int(rows, i, SKILL_CURRENT_CREATED_MS),
         .updated_ms = db_int(rows, i, SKILL_CURRENT_UPDATED_MS),
@@ -156,8 +156,7 @@ enum err skill_price(struct db *db, void *ctx, const id *workspace, const char *
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)
-        *micro_r =
-            db_cell(rows, 0, SKILL_PRICE_PRICE)->is_null ? CREDIT_MICRO : db_int(rows, 0, SKILL_PRICE_PRICE);
+        *micro_r = db_int_or(rows, 0, SKILL_PRICE_PRICE, CREDIT_MICRO);
     return e;
 }
 

@@ -84,9 +84,7 @@ enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *exec
     *access_r = (struct ticket_access){.workspace_id = db_get_id(rows, 0, TICKET_FIND_WORKSPACE_ID),
                                        .key_id = db_get_id(rows, 0, TICKET_FIND_KEY_ID),
                                        .rate_limit = db_int(rows, 0, TICKET_FIND_RATE_LIMIT_PER_MINUTE),
-                                       .streams = db_cell(rows, 0, TICKET_FIND_STREAMS)->is_null
-                                                      ? -1
-                                                      : db_int(rows, 0, TICKET_FIND_STREAMS)};
+                                       .streams = db_int_or(rows, 0, TICKET_FIND_STREAMS, -1)};
     if (times.used_ms)
         return OK;
     struct db_value use[] = {db_number(now_ms), db_bytes(hash, sizeof hash)};

@@ -18,8 +18,7 @@ static struct workflow workflow_from_row(const struct db_rows *rows, size_t i, c
         .name = db_str(rows, i, WORKFLOW_CURRENT_NAME),
         .version = (int)db_int(rows, i, WORKFLOW_CURRENT_VERSION),
         .credits = db_int(rows, i, WORKFLOW_CURRENT_CREDITS),
-        .price =
-            db_cell(rows, i, WORKFLOW_CURRENT_PRICE)->is_null ? -1 : db_int(rows, i, WORKFLOW_CURRENT_PRICE),
+        .price = db_int_or(rows, i, WORKFLOW_CURRENT_PRICE, -1),
         .catalog_version = db_int(rows, i, WORKFLOW_CURRENT_RESPONDERS),
     };
 }
@@ -94,9 +93,7 @@ enum err workflow_version_prices(struct db *db, void *ctx, const id *workspace, 
     if (rows->count == 0)
         return ERR_NOT_FOUND;
     *credits_r = db_int(rows, 0, WORKFLOW_VERSION_PRICES_CREDITS);
-    *price_r = db_cell(rows, 0, WORKFLOW_VERSION_PRICES_PRICE)->is_null
-                   ? -1
-                   : db_int(rows, 0, WORKFLOW_VERSION_PRICES_PRICE);
+    *price_r = db_int_or(rows, 0, WORKFLOW_VERSION_PRICES_PRICE, -1);
     return OK;
 }
 
