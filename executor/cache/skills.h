@@ -31,9 +31,9 @@ enum err compiled_skills_get_within(struct compiled_skills *all, struct db *db, 
 enum err compiled_skills_find_within(struct compiled_skills *all, struct db *db, void *ctx,
                                      const id *workspace, const char *slug, size_t *bytes_left,
                                      struct cached_skill **skill_r, struct skill *row_r) WARN_UNUSED;
-/* A reference to the version that was found last within CURRENT_ROW_MS, without a look at MariaDB, for a
- * caller that keeps the rules of current_rows.h. NULL: there is none, it is no longer in the cache, or it
- * does not compile; find it by compiled_skills_find_within. */
+/* A reference to the version that was found last within CURRENT_ROW_MS, without a query. The caller follows
+ * the rules of current_rows.h. NULL: there is no such version, it has left the cache, or it does not compile;
+ * then call compiled_skills_find_within. */
 struct cached_skill *compiled_skills_find_kept(struct compiled_skills *all, const id *workspace,
                                                const char *slug);
 /* Database thread only: what was found last, by slug. */

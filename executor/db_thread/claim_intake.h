@@ -74,9 +74,8 @@ void claim_intake_open(struct claim_intake *in);
  * of these (6 ms while ids of short lists come beside others), at least 8; where what every transaction takes
  * is more than half of that, so many that it is half of the whole. */
 void claim_intake_note_claims(struct claim_intake *in, size_t claimed, int64_t took_us);
-/* True if nothing waits to be claimed, here or, as far as this process knows, elsewhere, and there are slots
- * for more than one transaction's claims, or half as many: a run that is accepted now would be claimed by
- * this process next, whoever else looks for work. */
+/* True if this process knows of no run that waits to be claimed, and may claim at least half as many as one
+ * transaction claims: it can claim a run that is accepted now at once. */
 bool claim_intake_is_idle(struct claim_intake *in);
 /* True if claim_intake_take would find something. */
 bool claim_intake_has_work(struct claim_intake *in);

@@ -22,8 +22,8 @@ struct commit_batch {
     /* Zeroed: no claims. */
     struct claim_batch claims;
     /* Children that are accepted when the commits are written, up to ACCEPT_GROUP_MAX, and the answers; 0:
-     * none. A batch has claims or children: a claim is offered to the loop while the transaction is open, and
-     * the accounts of children would be locked meanwhile. */
+     * none. A batch with children has no claims: its transaction locks the accounts of the children, and
+     * would keep them locked while it waits for the loop to begin the claimed runs. */
     const struct run_request *const *children;
     struct run_answer *answers;
     size_t children_n;

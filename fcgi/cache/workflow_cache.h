@@ -1,6 +1,6 @@
 /* Two bounded caches of workflows:
  * - the current version and its prices, shared by the workers of a host, for one second; accepting a run
- * checks both again under the account's lock;
+ * checks both again under the account's lock if the catalog version has changed;
  * - compiled programs, per worker, without expiry, because a version never changes. */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* An action: one step of a workflow with a side effect, or one item of its for_each, while it is carried out.
  * It starts only after the row that records its start is written, or with it. It may wait, time out, fail and
- * be tried again. It ends by action_succeed or action_fail, which call the owner's on_end. An action knows
- * its group, and nothing of the interpreter.
+ * be tried again. It ends by action_succeed or action_fail, which call the owner's on_end. An action uses
+ * its group, and does not depend on the interpreter.
  *
  * Steps without a side effect are evaluated at once (struct step_kind, evaluate) and are never actions.
  *
